@@ -1,0 +1,52 @@
+"""install: everything a backend needs around its routes, in one call."""
+
+from fastapi import FastAPI
+
+from stanchion import logging
+from stanchion.app.body import BodyLimitMiddleware
+from stanchion.app.cors import ProblemCORSMiddleware
+from stanchion.app.docs import serve_docs
+from stanchion.app.health import add_health
+from stanchion.app.slashes import answer_both_slashes
+from stanchion.database import Database
+from stanchion.errors import handle_errors
+from stanchion.settings import Settings
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+_REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+    "X-API-Key",
+    "X-Request-ID",
+    "X-User-ID",
+)
+_EXPOSED_HEADERS = ("ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count")
+
+
+def install(app: FastAPI, settings: Settings, database: Database | None = None) -> None:
+    """Make `app` safe to ship; its routes may be added before or after.
+
+    Adds, from the inside out: every error as an RFC 9457 problem; a limit on the size of
+    bodies; CORS for the origins in the settings; the request's id and the access log. Adds
+    `/health`, with a database `/health/ready`, and `/docs` from local files; answers a path
+    with and without its last slash. Sets up logging for the process.
+    """
+    logging.configure(format=settings.LOG_FORMAT, level=settings.LOG_LEVEL)
+    handle_errors(app, body_statuses=(400, 413))
+    app.add_middleware(BodyLimitMiddleware, max_body_size=settings.MAX_BODY_SIZE)
+    app.add_middleware(
+        ProblemCORSMiddleware,
+        allow_origins=settings.CORS_ORIGINS,
+        allow_credentials=settings.CORS_CREDENTIALS,
+        allow_methods=_METHODS,
+        allow_headers=_REQUEST_HEADERS,
+        expose_headers=_EXPOSED_HEADERS,
+    )
+    logging.log_requests(app)
+    answer_both_slashes(app)
+    serve_docs(app)
+    add_health(app, database)

@@ -1,0 +1,176 @@
+"""Database: one engine, its pool, and the transactions over it."""
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+from sqlalchemy import event, text
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+from starlette.requests import HTTPConnection
+
+from stanchion.database.failures import DatabaseUnavailableError, is_transient, translated
+from stanchion.database.journal import keep_journal
+from stanchion.database.url import parse
+from stanchion.stack import function_stack
+
+T = TypeVar("T")
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_READ_ONLY = "stanchion_read_only"
+_BUSY_TIMEOUT = 5.0
+"""Seconds that a SQLite writer waits for the one before it."""
+_IDLE_IN_TRANSACTION = "60s"
+"""A transaction left open longer is ended by PostgreSQL: it would hold locks and the change feed back."""
+
+
+class Database:
+    """A database by its URL: pooled connections, sessions, and transactions that end before the response.
+
+    Nothing connects until the first statement. `url` is `sqlite:///./app.db`,
+    `postgresql://...` or `postgres://...`; `pool_size` is the number of connections kept
+    open per process, and as many again may be opened under load. `migrations` is the
+    directory that holds the app's `versions/`, for `schema_is_current`.
+
+    Raises stanchion.database.DatabaseURLError for a URL that cannot be used.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 10, migrations: Path | None = None) -> None:
+        self.url: URL = parse(url)
+        self.migrations = migrations
+        self.engine: AsyncEngine = _create_engine(self.url, pool_size)
+        # The same pool; the option tells SQLite's BEGIN that nothing will be written.
+        self._reader = self.engine.execution_options(**{_READ_ONLY: True})
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Open a session whose work commits at the end of the block, or rolls back on any error.
+
+        On SQLite it begins with BEGIN IMMEDIATE at the first statement: a transaction that
+        reads first and writes later could otherwise fail whatever the timeout is.
+        """
+        async with self._session(self.engine) as session:
+            yield session
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """Open a session for reading: on SQLite it waits for no writer."""
+        async with self._session(self._reader) as session:
+            yield session
+
+    async def get_session(self, connection: HTTPConnection) -> AsyncSession:
+        """Give a path operation its session: a FastAPI dependency, `Depends(database.get_session)`.
+
+        One session for the whole request, whoever depends on it and with whatever scope. It
+        commits when the path operation has returned and **before the response leaves**; any
+        exception, also an HTTPException, rolls it back. A GET, HEAD or OPTIONS reads.
+        Later, in a stream or a background task, it is closed: open `transaction()` there.
+        """
+        key = f"stanchion.session.{id(self)}"
+        session: AsyncSession | None = connection.scope.get(key)
+        if session is None:
+            reads = connection.scope.get("method") in _SAFE_METHODS
+            opened = self.read() if reads else self.transaction()
+            session = await function_stack(connection).enter_async_context(opened)
+            connection.scope[key] = session
+        return session
+
+    async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 5) -> T:
+        """Run `work` in a transaction of its own and commit it, again if the database asks for that.
+
+        A serialization failure, a deadlock or a locked database rolls back and starts over,
+        after a short random pause, up to `attempts` times: so `work` must have no effect
+        outside its session. Raises what the last attempt raised.
+        """
+        for attempt in range(1, attempts + 1):
+            try:
+                async with self.transaction() as session:
+                    return await work(session)
+            except Exception as exc:
+                if attempt == attempts or not is_transient(exc):
+                    raise
+            await anyio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads retries, no secret
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def ping(self) -> None:
+        """Ask the database for an answer. Raises UnavailableError where there is none."""
+        async with self.read() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Close the pool. The next statement opens it again."""
+        await self.engine.dispose()
+
+    @asynccontextmanager
+    async def _session(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+        # close_resets_only=False: a session used after its end raises, instead of silently
+        # taking a connection that nobody gives back.
+        session = AsyncSession(engine, expire_on_commit=False, close_resets_only=False)
+        keep_journal(session)
+        with translated():
+            try:
+                yield session
+                await session.commit()
+            except BaseException:
+                # A client that has left cancels the request: the connection still goes back clean.
+                with anyio.CancelScope(shield=True):
+                    await session.rollback()
+                raise
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await session.close()
+
+
+def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
+    options: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": pool_size,
+        "pool_timeout": 10,
+        # Parameters hold passwords and keys: no error message and no log may show them.
+        "hide_parameters": True,
+    }
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(url, connect_args={"timeout": _BUSY_TIMEOUT, "isolation_level": None}, **options)
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        return engine
+    return create_async_engine(
+        "postgresql+asyncpg://", async_creator=_postgresql_connector(url), pool_pre_ping=True, **options
+    )
+
+
+def _postgresql_connector(url: URL) -> Callable[..., Awaitable[Any]]:
+    """Connect by the URL as it was written: asyncpg itself knows `sslmode` and its kin."""
+    # Optional: only the postgres extra brings the driver.
+    import asyncpg
+
+    dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+
+    async def connect() -> Any:
+        try:
+            return await asyncpg.connect(
+                dsn,
+                timeout=10,
+                server_settings={"idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION},
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError) as exc:
+            raise DatabaseUnavailableError from exc
+
+    return connect
+
+
+def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -1,0 +1,96 @@
+"""What a database says when it fails, and what that means for the client."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from stanchion.errors import ConflictError, DomainError, InvalidError, UnavailableError
+
+Violation = Literal["unique", "foreign_key", "not_null", "check"]
+
+_RETRY_STATES = frozenset({"40001", "40P01", "55P03"})
+"""SQLSTATE of a serialization failure, a deadlock, and a lock that was not available."""
+_AWAY_CLASSES = ("08", "53", "57")
+"""SQLSTATE classes of connection trouble, exhausted resources, and an operator's stop."""
+_VIOLATIONS: dict[str, Violation] = {
+    "23505": "unique",
+    "23503": "foreign_key",
+    "23502": "not_null",
+    "23514": "check",
+    "SQLITE_CONSTRAINT_UNIQUE": "unique",
+    "SQLITE_CONSTRAINT_PRIMARYKEY": "unique",
+    "SQLITE_CONSTRAINT_FOREIGNKEY": "foreign_key",
+    "SQLITE_CONSTRAINT_NOTNULL": "not_null",
+    "SQLITE_CONSTRAINT_CHECK": "check",
+}
+_SQLITE_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_SQLITE_AWAY = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")
+
+
+class DatabaseUnavailableError(UnavailableError):
+    """503: the database does not answer."""
+
+    default_message = "The database does not answer: try again."
+    default_code = "database_unavailable"
+
+
+class DatabaseBusyError(UnavailableError):
+    """503: the database was busy with others; the same request may succeed."""
+
+    default_message = "The database is busy: try again."
+    default_code = "database_busy"
+
+
+def reason(exc: DBAPIError) -> str:
+    """Return the database's own name for an error: PostgreSQL's SQLSTATE (`23505`) or SQLite's
+    (`SQLITE_CONSTRAINT_UNIQUE`); empty where it gave none.
+    """
+    return getattr(exc.orig, "sqlstate", None) or getattr(exc.orig, "sqlite_errorname", None) or ""
+
+
+def violation(exc: IntegrityError) -> Violation | None:
+    """Tell which kind of constraint stood against a write, on either database."""
+    return _VIOLATIONS.get(reason(exc))
+
+
+def is_transient(exc: BaseException) -> bool:
+    """Tell whether the same transaction, started again, may succeed."""
+    if isinstance(exc, DBAPIError):
+        return reason(exc) in _RETRY_STATES or reason(exc).startswith(_SQLITE_BUSY)
+    return isinstance(exc, DatabaseBusyError)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what the database refuses inside the block into an error for the client.
+
+    A unique or foreign key that stands against the write becomes ConflictError, a value
+    that the column cannot hold InvalidError, a database that is busy or away a 503. What
+    else it says (a statement that is wrong, a NULL that the code let through) is a fault
+    of the code and passes as it is. Code inside the block still sees SQLAlchemy's errors.
+    """
+    try:
+        yield
+    except PoolTimeout as exc:
+        raise DatabaseBusyError from exc
+    except DBAPIError as exc:
+        meaning = _meaning(exc)
+        if meaning is None:
+            raise
+        raise meaning from exc
+
+
+def _meaning(exc: DBAPIError) -> DomainError | None:
+    said = reason(exc)
+    if is_transient(exc):
+        return DatabaseBusyError()
+    if exc.connection_invalidated or said[:2] in _AWAY_CLASSES or said.startswith(_SQLITE_AWAY):
+        return DatabaseUnavailableError()
+    if isinstance(exc, IntegrityError) and violation(exc) in ("unique", "foreign_key"):
+        return ConflictError()
+    if isinstance(exc, DataError):
+        return InvalidError("A value is out of the range that can be stored.")
+    return None

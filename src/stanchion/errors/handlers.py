@@ -1,0 +1,132 @@
+"""The handlers: every way a request can fail, turned into a problem."""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+import structlog
+from fastapi import FastAPI
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stanchion.errors.domain import DomainError
+from stanchion.errors.openapi import document_errors
+from stanchion.errors.problem import phrase, problem
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+_NO_BODY = frozenset({204, 205, 304})
+
+log = structlog.stdlib.get_logger("stanchion")
+
+
+def handle_errors(app: FastAPI, *, body_statuses: Iterable[int] = (400,)) -> None:
+    """Give every error of `app`, from an unknown path to a crash, the shape of a problem.
+
+    `body_statuses` are the statuses that any operation with a request body can give, for
+    its documentation. Call it before adding the CORS middleware, so that a crash's answer
+    passes through that too.
+    """
+    app.add_exception_handler(DomainError, domain_error)
+    app.add_exception_handler(HTTPException, http_exception)
+    app.add_exception_handler(RequestValidationError, validation_error)
+    app.add_middleware(CrashMiddleware)
+    document_errors(app, body_statuses=body_statuses)
+
+
+async def domain_error(request: Request, exc: Exception) -> Response:
+    """Shape a DomainError."""
+    assert isinstance(exc, DomainError)
+    return problem(
+        request.scope,
+        status=exc.status,
+        detail=exc.message,
+        error=exc.code,
+        headers=exc.headers,
+        extensions=exc.extensions,
+    )
+
+
+async def http_exception(request: Request, exc: Exception) -> Response:
+    """Shape an HTTPException, FastAPI's or Starlette's; a 405 names every method of its path."""
+    assert isinstance(exc, HTTPException)
+    headers = dict(exc.headers or {})
+    if exc.status_code in _NO_BODY:
+        return Response(status_code=exc.status_code, headers=headers)
+    if exc.status_code == 405:
+        headers["Allow"] = ", ".join(allowed_methods(request))
+    detail, extensions = exc.detail, {}
+    if not isinstance(detail, str):
+        # FastAPI lets a detail be any JSON; RFC 9457 wants text there.
+        extensions = {"context": jsonable_encoder(exc.detail)}
+        detail = phrase(exc.status_code)
+    return problem(
+        request.scope, status=exc.status_code, detail=detail, headers=headers, extensions=extensions
+    )
+
+
+async def validation_error(request: Request, exc: Exception) -> Response:
+    """Shape what FastAPI found wrong with the request: each place, never the value sent."""
+    assert isinstance(exc, RequestValidationError)
+    errors = [
+        {"loc": list(item["loc"]), "msg": item["msg"], "type": item["type"]} for item in exc.errors()
+    ]
+    places = ", ".join(".".join(str(part) for part in item["loc"]) for item in errors[:3])
+    more = f" and {len(errors) - 3} more" if len(errors) > 3 else ""
+    return problem(
+        request.scope,
+        status=422,
+        detail=f"The request is not valid: {places}{more}.",
+        error="validation_failed",
+        extensions={"errors": errors},
+    )
+
+
+def allowed_methods(request: Request) -> list[str]:
+    """Return the methods that some route answers at this path (RFC 9110, 10.2.1)."""
+    scope = {key: value for key, value in request.scope.items() if key != "fastapi"}
+    return [
+        method
+        for method in _METHODS
+        if any(
+            route.matches({**scope, "method": method})[0] is Match.FULL
+            for route in request.app.router.routes
+        )
+    ]
+
+
+class CrashMiddleware:
+    """Answers an unexpected exception with a 500 problem, logs it once, and lets it go on.
+
+    It goes on to whoever reports crashes outside (telemetry, a test client); the server's
+    own second traceback is dropped by `stanchion.logging`.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watch)
+        except Exception as exc:
+            log.error("failed", method=scope["method"], path=scope["path"], exc_info=exc)
+            exc.__stanchion_logged__ = True  # type: ignore[attr-defined] # read by stanchion.logging
+            if not started:
+                detail = "Something went wrong here. It was logged under this request's id."
+                response = problem(scope, status=500, detail=detail)
+                await response(scope, receive, send)
+            raise

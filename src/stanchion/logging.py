@@ -1,0 +1,165 @@
+"""Logging: one structured line for each thing that matters, with the request's id, and no secret."""
+
+import logging
+import re
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import structlog
+from fastapi import FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.typing import EventDict, Processor
+
+from stanchion.errors import request_id
+
+Format = Literal["auto", "json", "console"]
+
+_HIDDEN = "[redacted]"
+_SECRET_NAMES = re.compile(
+    r"password|passwd|secret|token|authorization|cookie|credential|^(x[-_])?(api[-_]?)?key$|dsn|database_url",
+    re.IGNORECASE,
+)
+_SECRET_VALUES = re.compile(r"\bst_[a-z2-7]{8}_[A-Za-z0-9_-]{43}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
+"""An API key of ours, and the user and password of a URL, wherever in a text they stand."""
+
+access_log = structlog.stdlib.get_logger("stanchion.access")
+
+
+def configure(*, format: Format = "auto", level: str = "INFO") -> None:
+    """Send every log line of the process, the server's and the libraries' too, through structlog.
+
+    `json` is one object a line, `console` is for reading, `auto` is console where standard
+    error is a terminal. Calling it again replaces what it did.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    readable = format == "console" or (format == "auto" and sys.stderr.isatty())
+    last: list[Processor] = (
+        [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_redacted_traceback)]
+        if readable
+        else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(default=str)]
+    )
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _drop_colours],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        )
+    )
+    handler.addFilter(_once)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = name != "uvicorn.access"  # `request` lines say what it would, and more
+
+
+def log_requests(app: FastAPI) -> None:
+    """Give each request its id and its line in the access log: add it last, so that it is outermost."""
+    app.add_middleware(RequestLogMiddleware)
+
+
+class RequestLogMiddleware:
+    """Binds the request's id to every log line, returns it as `X-Request-ID`, and logs the request.
+
+    The line says method, route template (never the query: it may hold a ticket), status and
+    duration in milliseconds.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+        identity = request_id(scope)
+
+        async def note(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = identity
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=identity):
+            try:
+                await self.app(scope, receive, note)
+            finally:
+                duration = (time.perf_counter() - started) * 1000
+                access_log.info(
+                    "request",
+                    method=scope["method"],
+                    route=route_template(scope),
+                    status=status or 500,
+                    duration_ms=round(duration, 2),
+                )
+
+
+def route_template(scope: Scope) -> str:
+    """Return `/api/todos/{todo_id}` for `/api/todos/7`, and the path itself where no route answered."""
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    route = scope.get("route")
+    template = getattr(context, "path_format", None) or getattr(route, "path_format", None)
+    return template if isinstance(template, str) else str(scope["path"])
+
+
+def redact(_: Any, __: str, event: EventDict) -> EventDict:
+    """Replace the values of secret names, and secrets inside texts, however deep: a structlog processor."""
+    return {key: _redacted(key, value) for key, value in event.items()}
+
+
+def _redacted(name: str, value: Any) -> Any:
+    if _SECRET_NAMES.search(name):
+        return _HIDDEN
+    if isinstance(value, str):
+        return _SECRET_VALUES.sub(_HIDDEN, value)
+    if isinstance(value, Mapping):
+        return {key: _redacted(str(key), item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redacted("", item) for item in value]
+    return value
+
+
+def _redacted_traceback(sio: Any, exc_info: Any) -> None:
+    structlog.dev.plain_traceback(lines := _Lines(), exc_info)
+    sio.write(_SECRET_VALUES.sub(_HIDDEN, "".join(lines)))
+
+
+class _Lines(list[str]):
+    def write(self, text: str) -> int:
+        self.append(text)
+        return len(text)
+
+
+def _drop_colours(_: Any, __: str, event: EventDict) -> EventDict:
+    """Drop uvicorn's second copy of its message, the one with escape codes."""
+    event.pop("color_message", None)
+    return event
+
+
+def _once(record: logging.LogRecord) -> bool:
+    """Drop the server's own traceback of a crash that `stanchion.errors` has logged already."""
+    exc = record.exc_info[1] if record.exc_info else None
+    return record.name != "uvicorn.error" or not getattr(exc, "__stanchion_logged__", False)

@@ -1,0 +1,35 @@
+"""Pages of a list: limit and offset, and the links from one page to the next (RFC 8288)."""
+
+from typing import Literal
+
+from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Page(BaseModel):
+    """The query parameters of a list. Subclass it to add filters; an unknown parameter is a 422."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(50, ge=1, le=200, description="How many rows at the most.")
+    offset: int = Field(0, ge=0, le=2**63 - 1, description="How many rows to pass over.")
+    count: Literal["exact"] | None = Field(None, description="`exact` asks for `X-Total-Count`.")
+
+
+def add_links(request: Request, response: Response, page: Page, *, more: bool) -> None:
+    """Set the `Link` header of a page: `first`, and `prev` and `next` where there are such.
+
+    The links keep the other query parameters. They are references relative to the server
+    (RFC 8288, 3.1), so that they hold behind any proxy.
+    """
+    offsets = {"first": 0}
+    if page.offset > 0:
+        offsets["prev"] = max(0, page.offset - page.limit)
+    if more:
+        offsets["next"] = page.offset + page.limit
+    url = request.url
+    response.headers["Link"] = ", ".join(
+        f'<{target.path}?{target.query}>; rel="{rel}"'
+        for rel, offset in offsets.items()
+        for target in [url.include_query_params(limit=page.limit, offset=offset)]
+    )

@@ -1,0 +1,146 @@
+"""KeyGuard: the dependency that says who is asking, or refuses."""
+
+import hmac
+import re
+from typing import Annotated, Any, NoReturn
+
+import structlog
+from fastapi import Header, Request, Security
+from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import SecretStr
+from sqlalchemy import ColumnElement, exists, or_, select
+
+from stanchion.caller import Caller
+from stanchion.database import Database
+from stanchion.errors import DomainError, ForbiddenError, InvalidError, UnauthorizedError
+from stanchion.security.keys import ApiKey, api_keys, digest, find, prefix
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
+_LARGEST_ID = 2**63 - 1
+
+_header_scheme = APIKeyHeader(
+    name="X-API-Key", scheme_name="ApiKey", auto_error=False, description="An API key, or the service key."
+)
+_bearer_scheme = HTTPBearer(scheme_name="Bearer", auto_error=False, description="The same key as a bearer token.")
+
+log = structlog.stdlib.get_logger("stanchion.security")
+
+
+class KeyGuard:
+    """Finds the caller of a request by its API key: use an instance as a dependency.
+
+    The key comes as `X-API-Key` or as a bearer token. A user's key acts as that user. The
+    service key (`service_key`, or a stored key without a user) acts for the user that
+    `X-User-ID` names, and without one for the service itself. `users` is the id column of
+    the app's own user table: a key whose user is gone opens nothing. `hint` is added to a
+    401 for the developer's eyes.
+
+    Raises UnauthorizedError (401) for no key, an unknown, expired or revoked one, or two
+    that differ; ForbiddenError (403) for a user's key that names somebody else, or a key
+    without the scope: `read` for GET and HEAD, `write` for the rest; InvalidError (422)
+    for an `X-User-ID` that is empty, repeated, no id, or nobody's.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        service_key: SecretStr | None = None,
+        users: ColumnElement[int] | Any | None = None,
+        hint: str = "",
+    ) -> None:
+        self._database = database
+        self._service_digest = digest(service_key.get_secret_value()) if service_key else None
+        self._users = users
+        self._hint = f" {hint}" if hint else ""
+
+    async def __call__(
+        self,
+        request: Request,
+        _header: Annotated[str | None, Security(_header_scheme)],
+        _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer_scheme)],
+        _user_id: Annotated[
+            str | None,
+            Header(
+                alias="X-User-ID",
+                description="With the service key: the user to act for. With a user's key: that user, or nothing.",
+                # Only for the document: FastAPI's own check would answer before the key is looked at.
+                json_schema_extra={"pattern": "^[1-9][0-9]{0,18}$", "example": "1"},
+            ),
+        ] = None,
+    ) -> Caller:
+        """Return who is asking. The parameters are for the OpenAPI document: repeats matter here."""
+        credential = self._credential(request)
+        named = _named_user(request)
+        if self._service_digest and hmac.compare_digest(digest(credential), self._service_digest):
+            return await self._service(None, named)
+        key = await self._stored(credential)
+        scope = "read" if request.method in _READING else "write"
+        if scope not in key.scopes:
+            _refuse(ForbiddenError(f"This key may not {scope}.", "scope_missing"), prefix=key.prefix)
+        if key.user_id is None:
+            return await self._service(key.id, named)
+        if named not in (None, key.user_id):
+            _refuse(ForbiddenError("This key acts for another user.", "other_user"), prefix=key.prefix)
+        return Caller(key_id=key.id, user_id=key.user_id)
+
+    def _credential(self, request: Request) -> str:
+        sent = set(request.headers.getlist("X-API-Key"))
+        for value in request.headers.getlist("Authorization"):
+            scheme, _, token = value.partition(" ")
+            if scheme.lower() == "bearer":
+                sent.add(token.strip())
+        if not sent - {""}:
+            self._unauthorized("An API key is needed: send it as X-API-Key.", "key_missing")
+        if len(sent) > 1:
+            self._unauthorized("More than one key was sent, and they differ.", "keys_differ")
+        return sent.pop()
+
+    async def _stored(self, credential: str) -> ApiKey:
+        user_is_there = () if self._users is None else (_no_user_or_exists(self._users),)
+        async with self._database.read() as session:
+            found = await find(session, credential, *user_is_there)
+        key, usable = found or (None, False)
+        if key is None or not usable or not key.is_active:
+            self._unauthorized("This API key is not valid.", "key_not_valid", prefix=prefix(credential))
+        return key
+
+    async def _service(self, key_id: int | None, user_id: int | None) -> Caller:
+        if user_id is not None and not await self._user_exists(user_id):
+            raise _invalid("There is no such user.", "user_not_found")
+        return Caller(key_id=key_id, user_id=user_id)
+
+    async def _user_exists(self, user_id: int) -> bool:
+        if self._users is None:
+            return False
+        async with self._database.read() as session:
+            statement = select(exists().where(self._users == user_id))
+            return bool((await session.execute(statement)).scalar_one())
+
+    def _unauthorized(self, message: str, code: str, **details: str) -> NoReturn:
+        _refuse(UnauthorizedError(message + self._hint, code), **details)
+
+
+def _named_user(request: Request) -> int | None:
+    values = request.headers.getlist("X-User-ID")
+    if not values:
+        return None
+    if len(values) > 1:
+        raise _invalid("X-User-ID was sent more than once.", "repeated")
+    if not _USER_ID.fullmatch(values[0]) or int(values[0]) > _LARGEST_ID:
+        raise _invalid("X-User-ID is not the id of a user.", "int_parsing")
+    return int(values[0])
+
+
+def _invalid(message: str, type: str) -> InvalidError:
+    return InvalidError(message, loc=("header", "X-User-ID"), type=type)
+
+
+def _no_user_or_exists(users: Any) -> ColumnElement[bool]:
+    return or_(api_keys.c.user_id.is_(None), exists().where(users == api_keys.c.user_id))
+
+
+def _refuse(error: DomainError, **details: str) -> NoReturn:
+    log.warning("refused", status=error.status, reason=error.code, **details)
+    raise error

@@ -1,0 +1,85 @@
+"""Passwords: hashed with Argon2id off the event loop, a few at a time."""
+
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import Annotated, TypeVar
+
+import anyio.to_thread
+from anyio import CapacityLimiter
+from anyio.lowlevel import RunVar
+from pwdlib import PasswordHash
+from pwdlib.exceptions import PwdlibError
+from pydantic import Field, SecretStr
+
+from stanchion.errors import UnavailableError
+
+T = TypeVar("T")
+
+Password = Annotated[
+    SecretStr,
+    Field(min_length=8, max_length=1024, description="8 characters or more.", examples=["correct horse battery"]),
+]
+"""A password in a schema. The upper limit bounds the work that a stranger can ask for."""
+
+_AT_ONCE = max(1, (os.cpu_count() or 1) // 2)
+_WAITING = 16
+"""Requests that may wait for their turn; one more is told to come back."""
+
+
+class _Turns:
+    """Bounds the hashing of one event loop: each takes a fifth of a second of a core, and 64 MiB."""
+
+    def __init__(self) -> None:
+        self.limiter = CapacityLimiter(_AT_ONCE)
+        self.waiting = 0
+
+
+_turns = RunVar[_Turns]("stanchion_password_turns")
+
+
+@cache
+def _hasher() -> PasswordHash:
+    return PasswordHash.recommended()
+
+
+@cache
+def _dummy() -> str:
+    return _hasher().hash("the password of nobody")
+
+
+async def hash_password(password: SecretStr) -> str:
+    """Return the Argon2id hash of a password (RFC 9106), salted. Raises UnavailableError when too many wait."""
+    return await _in_turn(lambda: _hasher().hash(_text(password)))
+
+
+async def verify_password(password: SecretStr, hashed: str | None) -> bool:
+    """Tell whether this is the password. None, for a user that does not exist, takes as long and is False.
+
+    Raises UnavailableError when too many wait.
+    """
+
+    def verify() -> bool:
+        try:
+            return _hasher().verify(_text(password), hashed or _dummy()) and hashed is not None
+        except PwdlibError:
+            return False
+
+    return await _in_turn(verify)
+
+
+def _text(password: SecretStr) -> bytes:
+    return password.get_secret_value().encode()
+
+
+async def _in_turn(work: Callable[[], T]) -> T:
+    turns = _turns.get(None)
+    if turns is None:
+        _turns.set(turns := _Turns())
+    if turns.waiting >= _WAITING:
+        raise UnavailableError("Too many are signing in: try again.", "busy_signing_in", retry_after=2)
+    turns.waiting += 1
+    try:
+        return await anyio.to_thread.run_sync(work, limiter=turns.limiter)
+    finally:
+        turns.waiting -= 1

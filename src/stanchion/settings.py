@@ -1,0 +1,98 @@
+"""Settings: what differs from one machine to the next, read from the environment and `.env`."""
+
+from typing import Annotated, Any, Literal, Self
+
+from limits import parse
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_ADVICE = {
+    "DATABASE_URL": "set it, for example to sqlite:///./app.db or postgresql://user:password@host/name",
+    "API_KEY": "set it to a long random value; `stanchion dev` makes one in .env",
+}
+_PLACEHOLDERS = ("change", "example", "placeholder", "secret", "password", "your", "xxx", "test", "default")
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message is one sentence that says what to set."""
+
+
+class Settings(BaseSettings):
+    """The settings of a backend. Subclass it to add your own.
+
+    Read from the environment first, then from `.env` in the current directory. There is no
+    default for a secret or for the database.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", case_sensitive=True, hide_input_in_errors=True
+    )
+
+    ENVIRONMENT: Literal["development", "test", "production"] = Field(
+        "production", description="Where this runs. Production refuses placeholder secrets."
+    )
+    DATABASE_URL: str = Field(description="sqlite:///./app.db or postgresql://user:password@host/name")
+    DATABASE_POOL_SIZE: int = Field(10, ge=1, le=1000, description="Connections kept open, per process.")
+    API_KEY: SecretStr = Field(
+        min_length=16, description="The service key: for your own servers, never for a browser."
+    )
+    CORS_ORIGINS: Annotated[list[str], NoDecode] = Field(
+        ["http://localhost:3000"], description="Origins that browsers may call from, separated by commas."
+    )
+    CORS_CREDENTIALS: bool = Field(True, description="Whether browsers may send credentials.")
+    HOST: str = Field("127.0.0.1", description="The address to listen on.")
+    PORT: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
+    MAX_BODY_SIZE: int = Field(1024 * 1024, ge=1, description="The largest request body, in bytes.")
+    SIGN_IN_LIMIT: str = Field("5/minute", description="Failed sign-ins per email and address.")
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least level logged.")
+    LOG_FORMAT: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto is console in a development terminal and JSON anywhere else."
+    )
+
+    @classmethod
+    def load(cls, **values: Any) -> Self:
+        """Read the settings. Raises SettingsError, which names the variable and what to do."""
+        try:
+            return cls(**values)
+        except UnicodeDecodeError:
+            raise SettingsError(".env is not UTF-8 text: write it again as plain text.") from None
+        except ValidationError as exc:
+            raise SettingsError(_sentence(exc)) from None
+
+    @field_validator("CORS_ORIGINS", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return [origin.strip().rstrip("/") for origin in value.split(",") if origin.strip()]
+        return value
+
+    @field_validator("SIGN_IN_LIMIT")
+    @classmethod
+    def _limit(cls, value: str) -> str:
+        try:
+            parse(value)
+        except ValueError:
+            raise ValueError("write it like 5/minute or 100/hour") from None
+        return value
+
+    @model_validator(mode="after")
+    def _production(self) -> Self:
+        if "*" in self.CORS_ORIGINS and self.CORS_CREDENTIALS:
+            raise ValueError("CORS_ORIGINS=* lets any site act for your users: name the origins")
+        if self.ENVIRONMENT == "production" and _is_placeholder(self.API_KEY.get_secret_value()):
+            raise ValueError("API_KEY is a placeholder: set a long random value")
+        return self
+
+
+def _is_placeholder(secret: str) -> bool:
+    """Tell a secret that somebody typed to fill the field from one that was drawn at random."""
+    return len(set(secret)) < 8 or secret.lower().startswith(_PLACEHOLDERS)
+
+
+def _sentence(exc: ValidationError) -> str:
+    error = exc.errors(include_input=False, include_url=False)[0]
+    name = str(error["loc"][0]) if error["loc"] else ""
+    if error["type"] == "missing":
+        return f"{name} is not set: {_ADVICE.get(name, 'set it in the environment or in .env')}."
+    reason = error["msg"].removeprefix("Value error, ")
+    return f"{name} is not valid: {reason}." if name else f"{reason}."

@@ -1,0 +1,39 @@
+"""The Todo API."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from database import database
+from routers import actions, keys, stream, todos, users
+from schemas import Welcome
+from settings import settings
+from stanchion import install
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Runs around the whole life of the process."""
+    yield
+    await database.close()
+
+
+app = FastAPI(
+    title="Todo API",
+    version="1.0.0",
+    description="Todos, users and API keys. Press Authorize and paste API_KEY from .env.",
+    lifespan=lifespan,
+)
+
+# Errors, CORS for settings.CORS_ORIGINS, body limit, request ids, logging, /health, /docs.
+install(app, settings, database)
+
+for module in (todos, users, keys, actions, stream):
+    app.include_router(module.router)
+
+
+@app.get("/", summary="What this is", tags=["health"])
+async def root() -> Welcome:
+    """Say the API's name."""
+    return Welcome(message="Todo API")

@@ -1,0 +1,68 @@
+"""The tables. A change here wants `stanchion migrate new "what changed"`."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import BigInteger, Column, Enum, ForeignKey, Index
+from sqlmodel import Field, SQLModel
+
+from stanchion.database import BigID, UTCDateTime, now
+
+
+class TodoStatus(StrEnum):
+    """What a todo can be."""
+
+    active = "active"
+    completed = "completed"
+
+
+class User(SQLModel, table=True):
+    """Somebody with an account."""
+
+    __tablename__ = "users"
+    __table_args__ = {"sqlite_autoincrement": True}  # no id is given twice
+
+    id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True, autoincrement=True))
+    email: str = Field(max_length=254)
+    """As it was typed."""
+    email_key: str = Field(max_length=254, unique=True)
+    """In its normal form: one account per address, however it is written."""
+    name: str = Field(max_length=100)
+    password_hash: str = Field(max_length=255)
+    created_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)
+
+
+class Todo(SQLModel, table=True):
+    """Something to do. Without an owner it belongs to the service itself."""
+
+    __tablename__ = "todos"
+    __table_args__ = (Index("ix_todos_owner_id_id", "owner_id", "id"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True, autoincrement=True))
+    owner_id: int | None = Field(
+        default=None, sa_column=Column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=True)
+    )
+    title: str = Field(max_length=200)
+    status: TodoStatus = Field(
+        default=TodoStatus.active,
+        sa_column=Column(Enum(TodoStatus, name="todo_status", native_enum=False, length=20), nullable=False),
+    )
+    version: int = Field(default=1)
+    """Raised by each change: the ETag."""
+    created_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)
+    updated_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)
+
+
+class Action(SQLModel, table=True):
+    """Something that somebody asked to be done, and how many todos it reached."""
+
+    __tablename__ = "actions"
+    __table_args__ = {"sqlite_autoincrement": True}  # no id is given twice
+
+    id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True, autoincrement=True))
+    owner_id: int | None = Field(
+        default=None, sa_column=Column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=True, index=True)
+    )
+    name: str = Field(max_length=50)
+    affected: int
+    created_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)

@@ -1,0 +1,59 @@
+"""/api/actions: something to be done to many todos at once."""
+
+from typing import Annotated
+
+import structlog
+from fastapi import APIRouter, BackgroundTasks, Path, Response
+from sqlmodel import col, delete, select, update
+
+from database import SessionDep
+from dependencies import CallerDep
+from models import Action, Todo, TodoStatus
+from routers.todos import owned
+from schemas import ActionCreate, ActionName, ActionResponse
+from stanchion.database import now
+from stanchion.errors import NotFoundError, UnavailableError, responses
+from stanchion.headers import headers
+
+router = APIRouter(prefix="/api/actions", tags=["actions"], responses=responses(UnavailableError))
+
+log = structlog.stdlib.get_logger("actions")
+
+not_found = NotFoundError("Action not found", "action_not_found")
+ActionId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The action's id.", examples=[12])]
+
+
+def log_action(name: str, affected: int) -> None:
+    """Tell what was done. It runs after the response, and may be lost if the process dies."""
+    log.info("action", name=name, affected=affected)
+
+
+@router.post("", status_code=202, summary="Ask for an action", responses={202: headers("Location")})
+async def create_action(
+    body: ActionCreate, response: Response, tasks: BackgroundTasks, session: SessionDep, caller: CallerDep
+) -> ActionResponse:
+    """Complete all your todos, or delete the completed ones."""
+    mine = owned(caller), col(Todo.status) == (
+        TodoStatus.active if body.name is ActionName.complete_all else TodoStatus.completed
+    )
+    if body.name is ActionName.complete_all:
+        values = {"status": TodoStatus.completed, "version": col(Todo.version) + 1, "updated_at": now()}
+        result = await session.execute(update(Todo).where(*mine).values(values))
+    else:
+        result = await session.execute(delete(Todo).where(*mine))
+    action = Action(owner_id=caller.user_id, name=body.name, affected=result.rowcount)
+    session.add(action)
+    await session.flush()
+    tasks.add_task(log_action, action.name, action.affected)
+    response.headers["Location"] = f"/api/actions/{action.id}"
+    return ActionResponse.model_validate(action)
+
+
+@router.get("/{action_id}", summary="Read an action", responses=responses(not_found))
+async def read_action(action_id: ActionId, session: SessionDep, caller: CallerDep) -> ActionResponse:
+    """Read one of your actions."""
+    mine = col(Action.owner_id).is_(None) if caller.user_id is None else col(Action.owner_id) == caller.user_id
+    action = (await session.scalars(select(Action).where(Action.id == action_id, mine))).one_or_none()
+    if action is None:
+        raise NotFoundError("Action not found", "action_not_found")
+    return ActionResponse.model_validate(action)

@@ -1,0 +1,111 @@
+"""What goes in and out: Create, Update and Response models, with examples."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import MISSING, AwareDatetime, BaseModel, ConfigDict, EmailStr, Field, SecretStr
+
+from models import TodoStatus
+from stanchion.pagination import Page
+from stanchion.schemas import Text
+from stanchion.security import Password
+
+Title = Annotated[Text, Field(min_length=1, max_length=200, examples=["Buy milk"])]
+Name = Annotated[Text, Field(min_length=1, max_length=100, examples=["Ada Lovelace"])]
+Email = Annotated[EmailStr, Field(max_length=254, examples=["ada@example.com"])]
+
+
+class Schema(BaseModel):
+    """The base of every schema: a field that it does not know is an error, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", from_attributes=True)
+
+
+class Welcome(Schema):
+    message: str = Field(examples=["Todo API"])
+
+
+class TodoCreate(Schema):
+    title: Title
+    status: TodoStatus = TodoStatus.active
+
+
+class TodoUpdate(Schema):
+    """The fields sent change, the others stay."""
+
+    title: Title | MISSING = MISSING
+    status: TodoStatus | MISSING = Field(MISSING, examples=["completed"])
+
+
+class TodoResponse(Schema):
+    id: int = Field(examples=[7])
+    title: str = Field(examples=["Buy milk"])
+    status: TodoStatus
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+class TodoPage(Page):
+    """The query of GET /api/todos."""
+
+    status: TodoStatus | None = Field(None, description="Only todos of this status.")
+
+
+class UserCreate(Schema):
+    email: Email
+    name: Name
+    password: Password
+
+
+class UserResponse(Schema):
+    id: int = Field(examples=[1])
+    email: str = Field(examples=["ada@example.com"])
+    name: str = Field(examples=["Ada Lovelace"])
+    created_at: AwareDatetime
+
+
+class KeyCreate(Schema):
+    email: Email
+    password: SecretStr = Field(max_length=1024, examples=["correct horse battery"])
+    name: Name = Field("api", examples=["laptop"])
+    scopes: list[Literal["read", "write"]] = Field(["read", "write"], min_length=1, max_length=2)
+    expires_in_days: int | None = Field(None, ge=1, le=3650, description="Without it, the key does not expire.")
+
+
+class KeyResponse(Schema):
+    id: int = Field(examples=[3])
+    name: str = Field(examples=["laptop"])
+    prefix: str = Field(description="What the key begins with, to know it by.", examples=["st_ab2cd3ef"])
+    scopes: list[str] = Field(examples=[["read", "write"]])
+    created_at: AwareDatetime
+    expires_at: datetime | None
+
+
+class KeyCreated(KeyResponse):
+    key: str = Field(
+        description="The key. It is shown this once.",
+        examples=["st_ab2cd3ef_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"],
+    )
+
+
+class ActionName(StrEnum):
+    """What can be asked for."""
+
+    complete_all = "complete_all"
+    clear_completed = "clear_completed"
+
+
+class ActionCreate(Schema):
+    name: ActionName
+
+
+class ActionResponse(Schema):
+    id: int = Field(examples=[12])
+    name: ActionName
+    affected: int = Field(description="How many todos it reached.", examples=[3])
+    created_at: AwareDatetime
+
+
+class StreamCreate(Schema):
+    prompt: Text = Field(min_length=1, max_length=200, examples=["Tell me about todos"])
