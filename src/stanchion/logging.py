@@ -65,7 +65,8 @@ def configure(*, format: Format = "auto", level: str = "INFO") -> None:
     )
     handler.addFilter(_once)
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    # Plain handlers are ours from before, or basicConfig's; a subclass is somebody's own (pytest's, say).
+    root.handlers[:] = [handler, *(one for one in root.handlers if type(one) is not logging.StreamHandler)]
     root.setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)

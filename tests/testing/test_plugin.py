@@ -1,6 +1,7 @@
 """The plugin in pytest runs of their own, and the client."""
 
 import re
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -141,6 +142,30 @@ async def test_each_test_has_a_database_of_its_own_that_is_dropped(
     run(project).assert_outcomes(passed=4)
     assert await connection.fetch("SELECT datname FROM pg_database ORDER BY 1") == before
     await connection.close()
+
+
+@pytest.mark.postgres
+def test_the_session_leaves_no_server(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("STANCHION_TEST_DATABASE_URL", raising=False)
+    project.makepyfile("""
+        from pathlib import Path
+
+        import pytest
+        from stanchion.testing import postgres
+
+        @pytest.fixture(scope="session", autouse=True)
+        def on_the_disk():
+            postgres._MEMORY = Path("/nowhere")
+
+        def test_it(postgres_server, tmp_path): assert postgres_server.directory.parent.name == "only-its"
+    """)
+    with tempfile.TemporaryDirectory() as temporary:
+        Path(temporary).chmod(0o755)
+        own = Path(temporary) / "only-its"
+        own.mkdir()
+        monkeypatch.setenv("TMPDIR", str(own))
+        run(project).assert_outcomes(passed=1)
+        assert list(own.iterdir()) == []
 
 
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

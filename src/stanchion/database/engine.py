@@ -14,7 +14,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from starlette.requests import HTTPConnection
 
 from stanchion.database.failures import DatabaseUnavailableError, is_transient, translated
-from stanchion.database.journal import keep_journal
+from stanchion.database.journal import JournaledSession
+from stanchion.database.schema import heads, is_current
 from stanchion.database.url import parse
 from stanchion.stack import function_stack
 
@@ -33,15 +34,15 @@ class Database:
 
     Nothing connects until the first statement. `url` is `sqlite:///./app.db`,
     `postgresql://...` or `postgres://...`; `pool_size` is the number of connections kept
-    open per process, and as many again may be opened under load. `migrations` is the
-    directory that holds the app's `versions/`, for `schema_is_current`.
+    open per process, and as many again may be opened under load. `app_dir` is the
+    directory that holds the app's `migrations/versions/`, for `schema_is_current`.
 
     Raises stanchion.database.DatabaseURLError for a URL that cannot be used.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, migrations: Path | None = None) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, app_dir: Path | None = None) -> None:
         self.url: URL = parse(url)
-        self.migrations = migrations
+        self._heads = heads(app_dir) if app_dir else {}
         self.engine: AsyncEngine = _create_engine(self.url, pool_size)
         # The same pool; the option tells SQLite's BEGIN that nothing will be written.
         self._reader = self.engine.execution_options(**{_READ_ONLY: True})
@@ -101,6 +102,15 @@ class Database:
         async with self.read() as session:
             await session.execute(text("SELECT 1"))
 
+    async def schema_is_current(self) -> bool:
+        """Tell whether the database has exactly the revisions that the files had when this was made.
+
+        Raises UnavailableError where it does not answer.
+        """
+        with translated():
+            async with self._reader.connect() as connection:
+                return await is_current(connection, self._heads)
+
     async def close(self) -> None:
         """Close the pool. The next statement opens it again."""
         await self.engine.dispose()
@@ -109,8 +119,9 @@ class Database:
     async def _session(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
         # close_resets_only=False: a session used after its end raises, instead of silently
         # taking a connection that nobody gives back.
-        session = AsyncSession(engine, expire_on_commit=False, close_resets_only=False)
-        keep_journal(session)
+        session = AsyncSession(
+            engine, sync_session_class=JournaledSession, expire_on_commit=False, close_resets_only=False
+        )
         with translated():
             try:
                 yield session

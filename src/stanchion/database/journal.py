@@ -22,12 +22,8 @@ def on_commit(session: AsyncSession, call: Callable[..., object], *args: Any, **
     session.sync_session.info.setdefault(_CALLS, []).append((call, args, kwargs))
 
 
-def keep_journal(session: AsyncSession) -> None:
-    """Log `created`, `changed` and `deleted` for each row that this session commits."""
-    sync = session.sync_session
-    event.listen(sync, "after_flush", _remember)
-    event.listen(sync, "after_commit", _tell)
-    event.listen(sync, "after_rollback", _forget)
+class JournaledSession(Session):
+    """A session that logs `created`, `changed` and `deleted` for each row, once it has committed."""
 
 
 def _remember(session: Session, _: object) -> None:
@@ -49,3 +45,8 @@ def _tell(session: Session) -> None:
 def _forget(session: Session) -> None:
     session.info.pop(_WRITES, None)
     session.info.pop(_CALLS, None)
+
+
+event.listen(JournaledSession, "after_flush", _remember)
+event.listen(JournaledSession, "after_commit", _tell)
+event.listen(JournaledSession, "after_rollback", _forget)

@@ -2,9 +2,10 @@
 
 from stanchion.caller import Caller
 from stanchion.security.guard import KeyGuard
-from stanchion.security.keys import ApiKey, create, find, list_keys, new_key, revoke
+from stanchion.security.keys import ApiKey, create, find, list_all, list_keys, revoke, revoke_own
 from stanchion.security.limits import SignInLimit
 from stanchion.security.passwords import Password, hash_password, verify_password
+from stanchion.secret import new_key
 
 __all__ = [
     "ApiKey",
@@ -15,8 +16,10 @@ __all__ = [
     "create",
     "find",
     "hash_password",
+    "list_all",
     "list_keys",
     "new_key",
     "revoke",
+    "revoke_own",
     "verify_password",
 ]

@@ -1,7 +1,6 @@
 """API keys: random, shown once, kept as a hash, revocable."""
 
 import hashlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from sqlalchemy import BigInteger, Column, ColumnElement, MetaData, RowMapping, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.database import BigID, UTCDateTime, now, on_commit
+from stanchion.secret import new_key
 
 Scope = Literal["read", "write"]
 ALL_SCOPES: tuple[Scope, ...] = ("read", "write")
@@ -54,12 +54,6 @@ class ApiKey:
     def is_active(self) -> bool:
         """Whether it opens anything now."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > now())
-
-
-def new_key() -> str:
-    """Return a new key: `st_`, eight characters to know it by, `_`, and 256 random bits."""
-    visible = "".join(secrets.choice("abcdefghijklmnopqrstuvwxyz234567") for _ in range(8))
-    return f"st_{visible}_{secrets.token_urlsafe(32)}"
 
 
 def digest(key: str) -> str:

@@ -12,7 +12,7 @@ from stanchion import Database
 database = Database(
     settings.DATABASE_URL,
     pool_size=settings.DATABASE_POOL_SIZE,
-    migrations=Path(__file__).parent / "migrations",
+    app_dir=Path(__file__).parent,
 )
 
 get_session = database.get_session

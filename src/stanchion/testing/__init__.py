@@ -4,8 +4,6 @@
 with `stanchion[dev]`; a backend in production never imports it.
 """
 
-import base64
-import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -17,6 +15,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
+from stanchion.secret import new_key
 from stanchion.testing import postgres
 
 __all__ = ["client", "prepare"]
@@ -66,7 +65,7 @@ def prepare(config: pytest.Config, app_dir: Path) -> str:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         environment.setenv("DATABASE_URL", url)
         environment.setenv("ENVIRONMENT", "test")
-        environment.setenv("API_KEY", _first_key())
+        environment.setenv("API_KEY", new_key())
         environment.syspath_prepend(app_dir)
         migrations.upgrade(url, app_dir)
         config.add_cleanup(stack.pop_all().close)
@@ -81,6 +80,3 @@ def _throw_away(database: str, stack: ExitStack) -> str:
     except postgres.PostgresUnavailable as error:
         raise pytest.UsageError(str(error)) from error  # pytest prints the sentence, without a traceback
 
-
-def _first_key() -> str:
-    return f"st_{base64.b32encode(secrets.token_bytes(5)).decode().lower()}_{secrets.token_urlsafe(32)}"

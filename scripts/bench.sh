@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Measures side by side, and prints ratios: a single figure says more of the machine. Options go to the benchmark.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime dev
+exec python benchmarks/startup.py "$@"

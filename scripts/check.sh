@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Checks everything that is not a test, and how much the tests cover. It stops at the first failure and says what to
+# run. The last step, coverage, judges the last run of scripts/test.sh, and makes one first where the sources or
+# tests have changed since; --quick leaves that step out.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime dev
+
+case "${1:-}" in
+"" | --quick) ;;
+*) fail "there is no option $1; the only one is --quick" ;;
+esac
+temporary=$(mktemp -d)
+trap 'rm -rf "$temporary"' EXIT
+
+step() { # step NAME ADVICE COMMAND...
+    local name=$1 advice=$2
+    shift 2
+    echo "== $name"
+    "$@" || fail "$name: failed; $advice"
+}
+
+types_of_template() { # its modules are top-level names, as in the project that it becomes
+    (cd src/stanchion/template && MYPYPATH=. mypy --config-file "$root/pyproject.toml" \
+        --cache-dir "$root/.mypy_cache/template" --explicit-package-bases .)
+}
+
+package() {
+    python -m build --no-isolation --outdir "$temporary" . >"$temporary/log" 2>&1 || {
+        cat "$temporary/log"
+        return 1
+    }
+    python scripts/package.py "$temporary"
+}
+
+addresses() { # no registry's address, no path of the machine at hand; brackets keep a pattern from finding itself
+    if git grep --untracked -nIE -e 'pypi[.]org/simpl[e]|files[.]pythonhosted[.]or[g]|registry[.]npmjs[.]or[g]' \
+        -e '(--extra-index-url|--index-url|--find-links)[ =][^ ]' -e '^(extra-)?index-url *=' \
+        -e '(^|[^[:alnum:]_.~])/(roo[t]|home/[a-z]+|Users/[A-Za-z]+)/'; then
+        return 1
+    fi
+    if git grep --untracked -nIF -e "$root/"; then
+        return 1
+    fi
+    if git ls-files --cached --others --exclude-standard | grep -E '(^|/)uv[.]lock$'; then
+        return 1
+    fi
+}
+
+coverage_of_tests() {
+    if ! [ -e .coverage ] || [ -n "$(find src tests pyproject.toml requirements -newer .coverage -type f \
+        -not -path '*/__pycache__/*' -print -quit)" ]; then
+        scripts/test.sh || return 1
+    fi
+    coverage report
+}
+
+step "format" "run: .dev/venv/bin/ruff format" ruff format --check .
+step "lint" "run: .dev/venv/bin/ruff check --fix" ruff check .
+step "types" "run: .dev/venv/bin/mypy" mypy
+step "types of the template" "mend the lines above, then run: scripts/check.sh --quick" types_of_template
+step "layers" "mend the imports above, then run: .dev/venv/bin/lint-imports" lint-imports --no-logo
+step "package" "mend what is said above, then run: scripts/check.sh --quick" package
+step "addresses" "take them out of the lines above, then run: scripts/check.sh --quick" addresses
+if [ "${1:-}" != --quick ]; then
+    step "coverage" "cover the lines above, then run: scripts/test.sh and scripts/check.sh" coverage_of_tests
+fi
+echo "== all is well"

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Serves the template: makes the environment (once), then hands over to `stanchion dev`, which takes the options.
+# Its state, .env and the SQLite file, lies in .dev/.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime
+cd .dev
+exec stanchion dev --app-dir "$root/src/stanchion/template" "$@"

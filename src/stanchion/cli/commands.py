@@ -1,0 +1,39 @@
+"""The Typer app: what there is to type. A command is a function in a file of its own name."""
+
+from typing import Annotated
+
+import typer
+
+import stanchion
+from stanchion.cli.dev import dev
+from stanchion.cli.keys import keys
+from stanchion.cli.migrate import migrate
+from stanchion.cli.run import run
+
+app = typer.Typer(
+    name="stanchion",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(dev)
+app.command()(run)
+app.add_typer(migrate, name="migrate")
+app.add_typer(keys, name="keys")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stanchion {stanchion.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Makes FastAPI backends safe to ship."""

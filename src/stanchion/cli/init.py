@@ -1,0 +1,62 @@
+"""`stanchion init`: a project of one's own, in a new folder."""
+
+import os
+import shlex
+import sys
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stanchion.scaffold import Origin, Project, ScaffoldError
+from stanchion.secret import new_key
+
+
+class Engine(StrEnum):
+    """The databases that a project can begin with."""
+
+    sqlite = "sqlite"
+    postgresql = "postgresql"
+
+
+def init(
+    name: Annotated[str, typer.Argument(help="The folder to make, or '.'; the project is named like it.")],
+    database: Annotated[Engine, typer.Option(help="The database of its .env.")] = Engine.sqlite,
+) -> None:
+    """Make a new backend: a Todo API with users, keys, migrations and tests, ready to run."""
+    origin = Origin.installed()
+    try:
+        project = Project.plan(name, database=database.value, origin=origin)
+        project.create(api_key=new_key())
+    except ScaffoldError as error:
+        typer.echo(f"stanchion init: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{project.name} is made, with its first API_KEY in .env. Next:\n")
+    for line in _next_lines(project, name):
+        typer.echo(f"    {line}")
+
+
+def _next_lines(project: Project, typed: str) -> list[str]:
+    lines = []
+    if project.folder != Path.cwd():
+        lines.append(f"cd {shlex.quote(typed)}")
+    lines.append(_install_line(project.origin))
+    if project.database_url.startswith("postgresql:"):
+        lines.append(f"createdb -h localhost {project.name}")
+    lines.append("stanchion dev")
+    return lines
+
+
+def _install_line(origin: Origin) -> str:
+    """Return how to install the project: where `stanchion` runs if that is the active environment.
+
+    pip would replace an editable Stanchion by a copy: whoever works on Stanchion gets a new environment.
+    """
+    install = 'pip install -e ".[dev]"'
+    active = os.environ.get("VIRTUAL_ENV") == sys.prefix and find_spec("pip") is not None
+    if active and not origin.editable:
+        return install
+    activate = r".venv\Scripts\activate" if os.name == "nt" else ". .venv/bin/activate"
+    return f"python3 -m venv .venv && {activate} && {install}"

@@ -1,0 +1,210 @@
+"""`stanchion keys`: API keys, made, listed and revoked from the terminal."""
+
+import re
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from stanchion.cli.environment import Environment
+from stanchion.cli.failure import Failure
+from stanchion.cli.options import AppDir
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from stanchion.security import ApiKey
+
+T = TypeVar("T")
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_LONGEST = timedelta(days=36500)
+_LARGEST_ID = 2**63 - 1
+
+keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+
+User = Annotated[str | None, typer.Option("--user", metavar="ID|EMAIL", help="Whose; without it, the service's.")]
+
+
+class Scope(StrEnum):
+    """What a key may do."""
+
+    read = "read"
+    write = "write"
+
+
+def _duration(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,9})([smhdw])", text.strip(), re.ASCII)
+    duration = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match and int(match[1]) <= 10**9 else timedelta(0)
+    if not timedelta(0) < duration <= _LONGEST:
+        raise typer.BadParameter(f"{text!r} is no duration: write it like 90d, 12h or 30m.")
+    return duration
+
+
+@keys.command()
+def create(
+    user: User = None,
+    name: Annotated[str, typer.Option(help="What to know it by.")] = "command line",
+    scope: Annotated[list[Scope] | None, typer.Option(help="What it may do. [default: read and write]")] = None,
+    expires_in: Annotated[
+        timedelta | None,
+        typer.Option(parser=_duration, metavar="90d", help="After how long it ends; without it, never."),
+    ] = None,
+    app_dir: AppDir = Path(),
+) -> None:
+    """Make a key. It is printed once, alone on standard output."""
+    if not 1 <= len(name) <= 100:
+        raise typer.BadParameter("it has 1 to 100 characters.", param_hint="--name")
+    expires_at = datetime.now(UTC) + expires_in if expires_in else None
+
+    async def work(session: "AsyncSession") -> "tuple[ApiKey, str]":
+        from stanchion.security import keys as store
+
+        owner = await _user_id(session, user, app_dir)
+        scopes = [one.value for one in scope] if scope else store.ALL_SCOPES
+        return await store.create(session, user_id=owner, name=name, scopes=scopes, expires_at=expires_at)
+
+    key, secret = _in_transaction(work, app_dir)
+    whose = "the service" if key.user_id is None else f"user {key.user_id}"
+    typer.echo(f"Key {key.id} of {whose}, for {' and '.join(key.scopes)}, {_until(key)}. Shown this once:", err=True)
+    typer.echo(secret)
+
+
+@keys.command("list")
+def list_(
+    user: User = None,
+    all_: Annotated[bool, typer.Option("--all", help="Everybody's, and the revoked.")] = False,
+    app_dir: AppDir = Path(),
+) -> None:
+    """List the keys of a user, or of the service."""
+    if all_ and user is not None:
+        raise typer.BadParameter("it means nothing with --user.", param_hint="--all")
+
+    async def work(session: "AsyncSession") -> "list[ApiKey]":
+        from stanchion.security import keys as store
+
+        if all_:
+            return await store.list_all(session)
+        return await store.list_keys(session, user_id=await _user_id(session, user, app_dir))
+
+    _print(_in_transaction(work, app_dir))
+
+
+@keys.command()
+def revoke(
+    key_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=_LARGEST_ID, help="Its id, as in `list`.")],
+    app_dir: AppDir = Path(),
+) -> None:
+    """Revoke a key, for good."""
+
+    async def work(session: "AsyncSession") -> bool:
+        from stanchion.security import keys as store
+
+        return await store.revoke(session, key_id)
+
+    if not _in_transaction(work, app_dir):
+        raise Failure(f"There is no key {key_id} to revoke: `stanchion keys list --all` shows them.")
+    typer.echo(f"Revoked key {key_id}.")
+
+
+def _in_transaction(work: "Callable[[AsyncSession], Awaitable[T]]", app_dir: Path) -> T:
+    """Run `work` on the database of the settings, and commit. Raises Failure unless its schema is current."""
+    from stanchion.database.schema import in_thread, state
+
+    url = Environment().database_url()
+    current = state(url, app_dir)
+    if current.advice:
+        raise Failure(current.advice)
+    from stanchion import logging
+    from stanchion.database import Database
+
+    # Unconfigured, the events would be written to standard output, into the key.
+    logging.configure(level="WARNING")
+
+    async def run() -> T:
+        database = Database(url, pool_size=1)
+        try:
+            async with database.transaction() as session:
+                return await work(session)
+        finally:
+            await database.close()
+
+    return in_thread(run())
+
+
+async def _user_id(session: "AsyncSession", user: str | None, app_dir: Path) -> int | None:
+    """Return the id of the user that was named, by id or email. Raises Failure where there is none."""
+    if user is None:
+        return None
+    model = _user_model(app_dir)
+    if re.fullmatch(r"[1-9][0-9]{0,18}", user, re.ASCII) and int(user) <= _LARGEST_ID:
+        if model is not None and await session.get(model, int(user)) is None:
+            raise Failure(f"There is no user {user}: name one by id or email.")
+        return int(user)
+    found = None if model is None else await _by_email(session, model, user)
+    if found is None:
+        raise Failure(f"There is no user {user!r}: name one by id or email.")
+    return found
+
+
+def _user_model(app_dir: Path) -> Any:
+    """Return the app's `models.User`, or None where it has no such thing."""
+    if not (app_dir / "models.py").is_file():
+        return None
+    from stanchion.database.migrations import import_models
+
+    return getattr(import_models(app_dir), "User", None)
+
+
+async def _by_email(session: "AsyncSession", model: Any, email: str) -> int | None:
+    from sqlalchemy import select
+
+    from stanchion.schemas import email_key
+
+    if hasattr(model, "email_key"):
+        condition = model.email_key == email_key(email)
+    elif hasattr(model, "email"):
+        condition = model.email == email
+    else:
+        return None
+    found: int | None = (await session.execute(select(model.id).where(condition))).scalars().first()
+    return found
+
+
+def _until(key: "ApiKey") -> str:
+    return f"until {_minute(key.expires_at)}" if key.expires_at else "without an end"
+
+
+def _minute(moment: datetime | None) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else ""
+
+
+def _print(rows: "list[ApiKey]") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    if not rows:
+        typer.echo("No keys.")
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("id", "user", "name", "begins with", "scopes", "created", "expires", "revoked"):
+        table.add_column(heading, no_wrap=True)
+    for key in rows:
+        owner = "service" if key.user_id is None else str(key.user_id)
+        times = (_minute(key.created_at), _minute(key.expires_at), _minute(key.revoked_at))
+        table.add_row(str(key.id), owner, _plain(key.name), key.prefix, " ".join(key.scopes), *times)
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = 400  # a program reads it: nothing is cut off
+    console.print(table)
+
+
+def _plain(name: str) -> Any:
+    from rich.text import Text
+
+    # A name is data: no markup, and nothing that moves the cursor.
+    return Text("".join(character if character.isprintable() else "�" for character in name))

@@ -1,0 +1,70 @@
+"""`stanchion migrate`: brings a database to the newest schema, checks it, writes the next revision."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stanchion.cli.environment import Environment
+from stanchion.cli.failure import Failure
+from stanchion.cli.options import AppDir
+
+migrate = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+
+
+@migrate.callback()
+def upgrade(
+    context: typer.Context,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing: list what differs, and fail if any.")] = False,
+    app_dir: AppDir = Path(),
+) -> None:
+    """Bring the database's schema up to date."""
+    context.obj = app_dir
+    if context.invoked_subcommand is not None:
+        return
+    url = Environment().database_url()
+    if check:
+        _check(url, app_dir)
+        return
+    from stanchion.database import migrations
+
+    ran = migrations.upgrade(url, app_dir)
+    for label in ran:
+        typer.echo(f"Migrated: {label}.")
+    if not ran:
+        typer.echo("The schema is current.")
+
+
+@migrate.command()
+def new(
+    context: typer.Context,
+    message: Annotated[str, typer.Argument(help="What changes, in a few words: it names the file.")],
+    app_dir: Annotated[Path | None, typer.Option("--app-dir", metavar="DIR", help="The app's directory.")] = None,
+) -> None:
+    """Write the revision that brings the database to the models."""
+    url = Environment().database_url()
+    from stanchion.database import migrations
+
+    path = migrations.revision(url, app_dir or context.obj, message)
+    if path is None:
+        typer.echo("Nothing has changed: the database has what models.py says. No file was written.")
+        return
+    typer.echo(f"Wrote {_short(path)}: read it, then run `stanchion migrate`.")
+
+
+def _check(url: str, app_dir: Path) -> None:
+    from stanchion.database import migrations
+
+    differences = migrations.check(url, app_dir)
+    for line in differences:
+        typer.echo(f"- {line}")
+    if not differences:
+        typer.echo("The schema is current, and the models agree with it.")
+    elif differences[0].startswith("revision "):
+        raise Failure("The schema is not current: run `stanchion migrate`.")
+    else:
+        raise Failure('The models and the schema differ: run `stanchion migrate new "what changed"`.')
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,134 @@
+"""A new project: its name, its files, and the folder that they appear in all at once."""
+
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+from stanchion.scaffold import environment
+from stanchion.scaffold.errors import ScaffoldError
+from stanchion.scaffold.manifest import FILES
+from stanchion.scaffold.origin import Origin
+
+TEMPLATE = Path(__file__).parents[1] / "template"
+
+# PEP 508: what pip takes for the name of a project. It is also a folder and a database.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?", re.ASCII | re.IGNORECASE)
+_LONGEST = 63  # bytes, of the name of a PostgreSQL database
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """What a project is to be. `create()` makes it."""
+
+    name: str
+    folder: Path
+    database_url: str
+    origin: Origin
+
+    @classmethod
+    def plan(cls, where: str, *, database: Literal["sqlite", "postgresql"], origin: Origin) -> Self:
+        """Plan a project in the folder `where`, named like it. Raises ScaffoldError where it cannot be."""
+        folder = Path(os.path.abspath(where))  # noqa: PTH100 (the name that was typed, not a link's target)
+        name = folder.name if where else ""
+        _check_name(name)
+        with _refusing(folder):
+            _check_folder(folder, where)
+        url = f"sqlite:///./{name}.db" if database == "sqlite" else f"postgresql://localhost/{name}"
+        return cls(name, folder, url, origin)
+
+    def create(self, *, api_key: str) -> None:
+        """Write the files and a `.env` with this key: all of them, or nothing. Raises ScaffoldError."""
+        with _refusing(self.folder), self._staging() as staging:
+            for file in FILES:
+                path = staging / file
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(self.render(file))
+            environment.write(staging / ".env", database_url=self.database_url, api_key=api_key)
+
+    def render(self, file: str) -> bytes:
+        """Return what the project's file holds: the template's, with its few literals replaced."""
+        content = (TEMPLATE / file).read_bytes().decode()
+        for old, new in self._literals().get(file, {}).items():
+            if content.count(old) != 1:
+                raise AssertionError(f"the template's {file} has no place, or several, for {old!r}")
+            content = content.replace(old, new)
+        return content.encode()
+
+    def _literals(self) -> Mapping[str, Mapping[str, str]]:
+        run, dev = self.origin.requirement("postgres"), self.origin.requirement("dev")
+        return {
+            ".env.example": {"sqlite:///./todo.db": self.database_url},
+            "README.md": {"# todo-backend\n": f"# {self.name}\n"},
+            "pyproject.toml": {
+                '"todo-backend"': f'"{self.name}"',
+                '"stanchion[postgres]"': f'"{run}"',
+                '"stanchion[dev]"': f'"{dev}"',
+            },
+            "requirements.txt": {"stanchion[postgres]\n": f"{run}\n"},
+        }
+
+    @contextmanager
+    def _staging(self) -> Iterator[Path]:
+        """Give a folder to write to, beside the one that is wanted, and put it in place if all went well."""
+        present = self.folder.is_dir()
+        parent = self.folder if present else self.folder.parent
+        with tempfile.TemporaryDirectory(prefix=".stanchion-", dir=parent) as temporary:
+            staging = Path(temporary) / "project"  # the temporary folder itself is for its owner's eyes alone
+            staging.mkdir()
+            yield staging
+            if present:
+                # Not the folder itself: the shell may be in it, or it may be a mount.
+                _move_into(self.folder, staging)
+            else:
+                staging.rename(self.folder)
+
+
+@contextmanager
+def _refusing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise ScaffoldError(f"{folder} cannot be made ({reason}): choose another folder.") from error
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
+        raise ScaffoldError(
+            f"{name!r} cannot be a project's name: use letters, digits, '-', '_' and '.', "
+            f"at most {_LONGEST}, with a letter or a digit at both ends."
+        )
+    pins = (TEMPLATE / "requirements.txt").read_text(encoding="utf-8")
+    if _normal(name) in {_normal(found) for found in re.findall(r"^[\w.-]+", pins, re.MULTILINE)}:
+        raise ScaffoldError(f"{name!r} is the name of a package that every project needs: choose another.")
+
+
+def _check_folder(folder: Path, typed: str) -> None:
+    if folder.is_dir():
+        if any(folder.iterdir()):
+            raise ScaffoldError(f"{typed} is not empty: choose another name, or an empty folder.")
+    elif os.path.lexists(folder):
+        raise ScaffoldError(f"{typed} is there already, and is no folder: choose another name.")
+    elif not folder.parent.is_dir():
+        raise ScaffoldError(f"{folder.parent} is no folder: make it first, or choose another place.")
+
+
+def _normal(name: str) -> str:
+    """Return what two spellings of one name share (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _move_into(folder: Path, staging: Path) -> None:
+    moved: list[Path] = []
+    try:
+        for entry in sorted(staging.iterdir()):
+            moved.append(entry.rename(folder / entry.name))
+    except BaseException:  # also Control-C
+        for path in moved:
+            path.rename(staging / path.name)
+        raise

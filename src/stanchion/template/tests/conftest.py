@@ -1,0 +1,58 @@
+"""The tests' own database, and clients of the app: the service's, and two users'."""
+
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from stanchion.testing import client, prepare
+
+pytest_plugins = ["stanchion.testing.plugin"]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Settle the environment before any test module imports the app."""
+    prepare(session.config, Path(__file__).parents[1])
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def anyone() -> AsyncIterator[httpx2.AsyncClient]:
+    """A client without a key."""
+    from main import app
+
+    async with client(app) as caller:
+        yield caller
+
+
+@pytest.fixture
+def service(anyone: httpx2.AsyncClient) -> dict[str, str]:
+    """The headers of the service key."""
+    from settings import settings
+
+    return {"X-API-Key": settings.API_KEY.get_secret_value()}
+
+
+async def sign_up(anyone: httpx2.AsyncClient) -> dict[str, str]:
+    """Make a user, and return the headers of a key of theirs."""
+    account = {"email": f"{secrets.token_hex(8)}@example.com", "password": "correct horse"}
+    assert (await anyone.post("/api/users", json={**account, "name": "Ada"})).status_code == 201
+    created = await anyone.post("/api/keys", json=account)
+    assert created.status_code == 201
+    return {"X-API-Key": created.json()["key"]}
+
+
+@pytest.fixture
+async def ada(anyone: httpx2.AsyncClient) -> dict[str, str]:
+    return await sign_up(anyone)
+
+
+@pytest.fixture
+async def bob(anyone: httpx2.AsyncClient) -> dict[str, str]:
+    return await sign_up(anyone)

@@ -1,0 +1,124 @@
+"""The repository itself: its locks, its scripts, and the files that a visitor looks for."""
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LOCKS = sorted((ROOT / "requirements").iterdir())
+SCRIPTS = sorted([*(ROOT / "scripts").glob("*.sh"), ROOT / ".ci/run"])
+SOURCED = {"environment.sh"}
+
+pin = re.compile(r"^(?P<pin>(?P<name>[a-z0-9-]+)==[^ ]+( ; [^\\]+)?) \\$")
+hash_of_pin = re.compile(r"^    --hash=sha256:[0-9a-f]{64}( \\)?$")
+
+
+def pins(lock: str) -> list[str]:
+    """Return the pins of a lock, each with its marker and without its hashes."""
+    lines = (ROOT / "requirements" / f"{lock}.txt").read_text().splitlines()
+    return [match["pin"].strip() for line in lines if (match := pin.match(line))]
+
+
+def project() -> dict[str, dict[str, list[str]]]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_the_locks_are_those_that_the_scripts_name() -> None:
+    assert [lock.name for lock in LOCKS] == ["browser.txt", "build.txt", "dev.txt", "runtime.txt"]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_holds_pins_and_their_hashes_and_nothing_else(lock: Path) -> None:
+    lines = [line for line in lock.read_text().splitlines() if not line.lstrip().startswith("#")]
+    assert lines
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        assert pin.match(line) or hash_of_pin.match(line), line
+        assert line.endswith("\\") == following.startswith(" "), line
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_holds_no_address_and_no_path(lock: Path) -> None:
+    assert "://" not in lock.read_text()
+    assert " /" not in lock.read_text()
+    assert lock.read_text().splitlines()[1] == "#    scripts/lock.sh"
+
+
+def test_the_locks_agree_so_that_one_environment_holds_them_all() -> None:
+    """In name and version: a marker is wider where more packages ask for the same one."""
+    locked = {lock.stem: {one.partition(" ;")[0] for one in pins(lock.stem)} for lock in LOCKS}
+    assert locked["runtime"] < locked["dev"]
+    assert locked["build"] < locked["dev"]
+    names = {one.partition("==")[0] for one in locked["dev"]}
+    assert {one for one in locked["browser"] if one.partition("==")[0] in names} <= locked["dev"]
+
+
+def test_what_builds_the_project_is_what_is_locked() -> None:
+    assert set(project()["build-system"]["requires"]) <= set(project()["dependency-groups"]["build"])
+
+
+def test_the_template_is_pinned_as_the_runtime_is() -> None:
+    first, *others = (ROOT / "src/stanchion/template/requirements.txt").read_text().splitlines()
+    assert first == "stanchion[postgres]"
+    assert others == pins("runtime")
+
+
+def test_there_is_no_other_lock() -> None:
+    assert not (ROOT / "uv.lock").exists()
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_a_script_can_be_run(script: Path) -> None:
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+    if script.name not in SOURCED:
+        assert os.access(script, os.X_OK)
+        assert script.read_text().startswith("#!/usr/bin/env bash\n")
+        assert "\nset -euo pipefail\n" in script.read_text()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AGENTS.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "LICENSE",
+        "README.md",
+        "docs/decisions",
+    ],
+)
+def test_what_a_visitor_looks_for_is_there(name: str) -> None:
+    assert (ROOT / name).exists()
+
+
+def test_an_interpreter_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    """An old Python, and one without venv, before anything is made."""
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    for name in ("environment.sh", "run_dev.sh"):
+        (scripts / name).write_text((ROOT / "scripts" / name).read_text())
+    old = tmp_path / "old"
+    old.write_text('#!/bin/sh\ncase "$2" in *exit*) exit 1 ;; *) echo 3.9 ;; esac\n')
+    bare = tmp_path / "bare"
+    bare.write_text('#!/bin/sh\ncase "$2" in *venv*) exit 1 ;; *exit*) exit 0 ;; *) echo 3.12 ;; esac\n')
+    for python, words in [
+        (tmp_path / "none", "does not run here: install Python 3.11 or later"),
+        (old, "is Python 3.9, and Stanchion needs 3.11 or later"),
+        (bare, "has no venv module"),
+    ]:
+        if python.exists():
+            python.chmod(0o755)
+        ran = subprocess.run(
+            ["bash", scripts / "run_dev.sh"],
+            env={"PATH": os.environ["PATH"], "PYTHON": str(python)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
+        assert words in ran.stderr
+        assert not (tmp_path / ".dev").exists()
