@@ -24,7 +24,9 @@ class Precondition:
 
     def holds(self, tag: str) -> bool:
         """Tell whether `tag` is among them, by the weak comparison of RFC 9110, 13.1.2."""
-        return self.tags is not None and ("*" in self.tags or tag in {sent.removeprefix("W/") for sent in self.tags})
+        return self.tags is not None and (
+            "*" in self.tags or tag in {sent.removeprefix("W/") for sent in self.tags}
+        )
 
     def require(self, tag: str) -> None:
         """Raise PreconditionFailedError (412) where tags were sent and none is `tag`, compared strongly.

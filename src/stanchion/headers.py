@@ -4,7 +4,10 @@ from typing import Any
 
 _HEADERS: dict[str, tuple[str, str]] = {
     "ETag": ("The version, for If-None-Match and If-Match (RFC 9110, 8.8.3).", '"3"'),
-    "Link": ('The other pages: rel="first", "prev" and "next" (RFC 8288).', '</api/todos?limit=50&offset=50>; rel="next"'),
+    "Link": (
+        'The other pages: rel="first", "prev" and "next" (RFC 8288).',
+        '</api/todos?limit=50&offset=50>; rel="next"',
+    ),
     "Location": ("Where the new thing is.", "/api/todos/7"),
     "X-Total-Count": ("How many there are in all, for count=exact.", "1024"),
 }

@@ -5,13 +5,14 @@ import re
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, Literal
+from io import StringIO
+from typing import Any, Literal, TextIO
 
 import structlog
 from fastapi import FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.typing import EventDict, Processor
+from structlog.typing import EventDict, ExcInfo, Processor
 
 from stanchion.errors import request_id
 
@@ -42,7 +43,12 @@ def configure(*, format: Format = "auto", level: str = "INFO") -> None:
     ]
     readable = format == "console" or (format == "auto" and sys.stderr.isatty())
     last: list[Processor] = (
-        [redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_redacted_traceback)]
+        [
+            redact,
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(), exception_formatter=_redacted_traceback
+            ),
+        ]
         if readable
         else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(default=str)]
     )
@@ -143,15 +149,10 @@ def _redacted(name: str, value: Any) -> Any:
     return value
 
 
-def _redacted_traceback(sio: Any, exc_info: Any) -> None:
-    structlog.dev.plain_traceback(lines := _Lines(), exc_info)
-    sio.write(_SECRET_VALUES.sub(_HIDDEN, "".join(lines)))
-
-
-class _Lines(list[str]):
-    def write(self, text: str) -> int:
-        self.append(text)
-        return len(text)
+def _redacted_traceback(output: TextIO, exc_info: ExcInfo) -> None:
+    text = StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    output.write(_SECRET_VALUES.sub(_HIDDEN, text.getvalue()))
 
 
 def _drop_colours(_: Any, __: str, event: EventDict) -> EventDict:

@@ -25,7 +25,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_file=".env", env_file_encoding="utf-8", extra="ignore", case_sensitive=True, hide_input_in_errors=True
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        case_sensitive=True,
+        hide_input_in_errors=True,
     )
 
     ENVIRONMENT: Literal["development", "test", "production"] = Field(
@@ -44,7 +48,9 @@ class Settings(BaseSettings):
     PORT: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
     MAX_BODY_SIZE: int = Field(1024 * 1024, ge=1, description="The largest request body, in bytes.")
     SIGN_IN_LIMIT: str = Field("5/minute", description="Failed sign-ins per email and address.")
-    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least level logged.")
+    LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="The least level logged."
+    )
     LOG_FORMAT: Literal["auto", "json", "console"] = Field(
         "auto", description="auto is console in a development terminal and JSON anywhere else."
     )

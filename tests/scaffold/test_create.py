@@ -41,7 +41,9 @@ def test_the_env_is_private(tmp_path: Path) -> None:
         create(tmp_path / "shop")
     finally:
         os.umask(before)
-    modes = {name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("shop", "shop/main.py", "shop/.env")}
+    modes = {
+        name: stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("shop", "shop/main.py", "shop/.env")
+    }
     assert modes == {"shop": 0o755, "shop/main.py": 0o644, "shop/.env": 0o600}
 
 
@@ -93,11 +95,26 @@ def test_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    "name", ["", "-shop", "shop-", ".shop", "my shop", "café", "shop\n", "a" * 64, "a'b", "stanchion", "Typing.Extensions"]
+    "name",
+    [
+        "",
+        "-shop",
+        "shop-",
+        ".shop",
+        "my shop",
+        "café",
+        "shop\n",
+        "a" * 64,
+        "a'b",
+        "stanchion",
+        "Typing.Extensions",
+    ],
 )
 def test_names_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ScaffoldError, match=r"cannot be a project's name: use|that every project needs: choose"):
+    with pytest.raises(
+        ScaffoldError, match=r"cannot be a project's name: use|that every project needs: choose"
+    ):
         create(Path(name)) if name else Project.plan("", database="sqlite", origin=REGISTRY)
     assert not list(tmp_path.iterdir())
 
@@ -157,7 +174,6 @@ def test_a_folder_that_appears_meanwhile_is_kept(tmp_path: Path) -> None:
     project = Project.plan(str(tmp_path / "shop"), database="sqlite", origin=REGISTRY)
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop/mine").touch()
-    project = Project(project.name, project.folder, project.database_url, REGISTRY)
     with pytest.raises(ScaffoldError, match="is not empty: choose"):
         project.create(api_key=new_key())
     assert tree(tmp_path) == {"shop/mine"}

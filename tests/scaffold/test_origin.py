@@ -12,7 +12,9 @@ import stanchion
 from stanchion.scaffold import Origin
 
 
-def installed(folder: Path, record: dict[str, Any] | None, version: str = "0.1.0.dev0") -> metadata.Distribution:
+def installed(
+    folder: Path, record: dict[str, Any] | None, version: str = "0.1.0.dev0"
+) -> metadata.Distribution:
     """Make what an installation leaves behind."""
     info = folder / f"stanchion-{version}.dist-info"
     info.mkdir()

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI, Request
 
-from stanchion.testing import _first_key, client
+from stanchion.testing import client
 
 pytest_plugins = ["pytester"]
 
@@ -195,10 +195,6 @@ def test_prepare_without_a_server_fails_in_one_sentence(
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: The server of STANCHION_TEST_DATABASE_URL does not answer*"])
     assert "Traceback" not in result.stderr.str()
-
-
-def test_a_first_key_is_another_each_time() -> None:
-    assert _first_key() != _first_key()
 
 
 @pytest.mark.anyio

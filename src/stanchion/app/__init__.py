@@ -1,5 +1,5 @@
 """The one place that wires the parts to a FastAPI app."""
 
-from stanchion.app.install import install
+from stanchion.app.wiring import install
 
 __all__ = ["install"]

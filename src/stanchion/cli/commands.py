@@ -6,6 +6,7 @@ import typer
 
 import stanchion
 from stanchion.cli.dev import dev
+from stanchion.cli.init import init
 from stanchion.cli.keys import keys
 from stanchion.cli.migrate import migrate
 from stanchion.cli.run import run
@@ -18,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(init)
 app.command()(dev)
 app.command()(run)
 app.add_typer(migrate, name="migrate")

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from stanchion.cli.failure import Failure
 from stanchion.scaffold import Origin, Project, ScaffoldError
 from stanchion.secret import new_key
 
@@ -30,9 +31,8 @@ def init(
     try:
         project = Project.plan(name, database=database.value, origin=origin)
         project.create(api_key=new_key())
-    except ScaffoldError as error:
-        typer.echo(f"stanchion init: {error}", err=True)
-        raise typer.Exit(1) from None
+    except ScaffoldError as exc:
+        raise Failure(str(exc)) from exc
     typer.echo(f"{project.name} is made, with its first API_KEY in .env. Next:\n")
     for line in _next_lines(project, name):
         typer.echo(f"    {line}")

@@ -24,7 +24,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _LONGEST = timedelta(days=36500)
 _LARGEST_ID = 2**63 - 1
 
-keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, list and revoke API keys.")
 
 User = Annotated[str | None, typer.Option("--user", metavar="ID|EMAIL", help="Whose; without it, the service's.")]
 

@@ -9,7 +9,7 @@ from stanchion.cli.environment import Environment
 from stanchion.cli.failure import Failure
 from stanchion.cli.options import AppDir
 
-migrate = typer.Typer(invoke_without_command=True, no_args_is_help=False)
+migrate = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
 
 @migrate.callback()

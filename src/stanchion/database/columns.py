@@ -36,7 +36,9 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise ValueError("This datetime has no time zone: use stanchion.database.now(), or datetime.now(UTC).")
+            raise ValueError(
+                "This datetime has no time zone: use stanchion.database.now(), or datetime.now(UTC)."
+            )
         value = value.astimezone(UTC)
         if dialect.name == "sqlite":
             return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")

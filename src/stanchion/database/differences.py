@@ -37,13 +37,19 @@ def describe(differences: Iterable[Any]) -> list[str]:
     lines: list[str] = []
     for difference in differences:
         # Alembic gathers the changes of one column in a list of their own.
-        lines += [_column(change) for change in difference] if isinstance(difference, list) else [_line(difference)]
+        lines += (
+            [_column(change) for change in difference]
+            if isinstance(difference, list)
+            else [_line(difference)]
+        )
     return lines
 
 
 def _line(difference: tuple[Any, ...]) -> str:
     verb, _, kind = difference[0].partition("_")
-    where = "in models.py, but not in the database" if verb == "add" else "in the database, but not in models.py"
+    where = (
+        "in models.py, but not in the database" if verb == "add" else "in the database, but not in models.py"
+    )
     if kind == "table":
         return f"table {difference[1].name} is {where}"
     if kind == "column":

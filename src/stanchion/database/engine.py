@@ -145,7 +145,9 @@ def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
         "hide_parameters": True,
     }
     if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url, connect_args={"timeout": _BUSY_TIMEOUT, "isolation_level": None}, **options)
+        engine = create_async_engine(
+            url, connect_args={"timeout": _BUSY_TIMEOUT, "isolation_level": None}, **options
+        )
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         return engine

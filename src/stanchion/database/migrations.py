@@ -82,7 +82,7 @@ def revision(url: str, app_dir: Path, message: str) -> Path | None:
     Raises SchemaError unless the database is current.
     """
     if not re.search(r"\w", message):
-        raise SchemaError("The message is empty: say what changed, like `stanchion migrate new \"add notes\"`.")
+        raise SchemaError('The message is empty: say what changed, like `stanchion migrate new "add notes"`.')
     current = state(url, app_dir)
     if current.status is not Status.current:
         raise SchemaError(current.advice)
@@ -186,7 +186,9 @@ def import_models(app_dir: Path) -> ModuleType:
     """Import the app's `models`. Raises SchemaError, which names the file and line that failed."""
     path = app_dir.absolute() / "models.py"
     if not path.is_file() and not path.with_suffix("").is_dir():
-        raise SchemaError(f"There is no models.py in {app_dir.absolute()}: name the app's directory with --app-dir.")
+        raise SchemaError(
+            f"There is no models.py in {app_dir.absolute()}: name the app's directory with --app-dir."
+        )
     with _on_path(app_dir), _told(app_dir.absolute()):
         return importlib.import_module("models")
 
@@ -216,7 +218,9 @@ def _told(directory: Path) -> Iterator[None]:
 def _sentence(exc: Exception, directory: Path) -> str:
     reason = str(exc.orig if isinstance(exc, DBAPIError) else exc).strip().split("\n")[0].rstrip(".")
     kind = "" if isinstance(exc, DBAPIError) else f"{type(exc).__name__}: "
-    frames = [frame for frame in traceback.extract_tb(exc.__traceback__) if Path(frame.filename).parent == directory]
+    frames = [
+        frame for frame in traceback.extract_tb(exc.__traceback__) if Path(frame.filename).parent == directory
+    ]
     if isinstance(exc, SyntaxError) and exc.filename:
         return f"{Path(exc.filename).name}, line {exc.lineno}: {kind}{exc.msg}."
     if frames:
@@ -234,7 +238,10 @@ async def _run_connected(url: str, work: Callable[[Connection], T], alone: bool)
     if is_sqlite:
         event.listen(database.engine.sync_engine, "connect", _prepare_sqlite)
     try:
-        async with _lock(database.engine, needed=alone and not is_sqlite), database.engine.connect() as connection:
+        async with (
+            _lock(database.engine, needed=alone and not is_sqlite),
+            database.engine.connect() as connection,
+        ):
             if not is_sqlite:
                 # A revision may compute for longer between two statements than a request may.
                 await connection.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")

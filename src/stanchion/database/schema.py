@@ -267,7 +267,9 @@ def _sqlite_versions(path: Path) -> dict[str, frozenset[str]]:
         finally:
             connection.close()
     except sqlite3.Error as exc:
-        raise SchemaError(f"{path} cannot be read as a SQLite database ({exc}): correct DATABASE_URL.") from exc
+        raise SchemaError(
+            f"{path} cannot be read as a SQLite database ({exc}): correct DATABASE_URL."
+        ) from exc
 
 
 async def _postgresql_versions(dsn: str) -> dict[str, frozenset[str]]:
@@ -286,7 +288,9 @@ async def _postgresql_versions(dsn: str) -> dict[str, frozenset[str]]:
             await connection.close()
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
         reason = str(exc) or type(exc).__name__
-        raise SchemaError(f"The database does not answer ({reason}): start it, or correct DATABASE_URL.") from exc
+        raise SchemaError(
+            f"The database does not answer ({reason}): start it, or correct DATABASE_URL."
+        ) from exc
 
 
 def _listed(names: tuple[str, ...]) -> str:

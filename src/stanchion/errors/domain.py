@@ -134,9 +134,7 @@ class PreconditionRequiredError(DomainError):
 class _RetryError(DomainError):
     """An error that passes: `retry_after` (whole seconds) becomes the header. RFC 9110, 10.2.3."""
 
-    def __init__(
-        self, message: str | None = None, code: str | None = None, *, retry_after: int = 1
-    ) -> None:
+    def __init__(self, message: str | None = None, code: str | None = None, *, retry_after: int = 1) -> None:
         super().__init__(message, code, headers={"Retry-After": str(max(1, retry_after))})
 
 

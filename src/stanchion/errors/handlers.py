@@ -1,6 +1,7 @@
 """The handlers: every way a request can fail, turned into a problem."""
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
@@ -15,8 +16,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from stanchion.errors.domain import DomainError
 from stanchion.errors.openapi import document_errors
 from stanchion.errors.problem import phrase, problem
-
-Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _NO_BODY = frozenset({204, 205, 304})
@@ -59,7 +58,8 @@ async def http_exception(request: Request, exc: Exception) -> Response:
         return Response(status_code=exc.status_code, headers=headers)
     if exc.status_code == 405:
         headers["Allow"] = ", ".join(allowed_methods(request))
-    detail, extensions = exc.detail, {}
+    detail = exc.detail
+    extensions: dict[str, Any] = {}
     if not isinstance(detail, str):
         # FastAPI lets a detail be any JSON; RFC 9457 wants text there.
         extensions = {"context": jsonable_encoder(exc.detail)}
@@ -72,9 +72,7 @@ async def http_exception(request: Request, exc: Exception) -> Response:
 async def validation_error(request: Request, exc: Exception) -> Response:
     """Shape what FastAPI found wrong with the request: each place, never the value sent."""
     assert isinstance(exc, RequestValidationError)
-    errors = [
-        {"loc": list(item["loc"]), "msg": item["msg"], "type": item["type"]} for item in exc.errors()
-    ]
+    errors = [{"loc": list(item["loc"]), "msg": item["msg"], "type": item["type"]} for item in exc.errors()]
     places = ", ".join(".".join(str(part) for part in item["loc"]) for item in errors[:3])
     more = f" and {len(errors) - 3} more" if len(errors) > 3 else ""
     return problem(
@@ -93,8 +91,7 @@ def allowed_methods(request: Request) -> list[str]:
         method
         for method in _METHODS
         if any(
-            route.matches({**scope, "method": method})[0] is Match.FULL
-            for route in request.app.router.routes
+            route.matches({**scope, "method": method})[0] is Match.FULL for route in request.app.router.routes
         )
     ]
 

@@ -103,7 +103,9 @@ def problem(
         "title": phrase(status),
         "status": status,
         "detail": detail,
-        "instance": quote(scope.get("root_path", "") + _path(scope), safe="/:@!$&'()*+,;=~-._", errors="replace"),
+        "instance": quote(
+            scope.get("root_path", "") + _path(scope), safe="/:@!$&'()*+,;=~-._", errors="replace"
+        ),
         "error": error or code(status),
         "request_id": request_id(scope),
         **(extensions or {}),

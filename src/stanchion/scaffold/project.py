@@ -32,17 +32,18 @@ class Project:
 
     @classmethod
     def plan(cls, where: str, *, database: Literal["sqlite", "postgresql"], origin: Origin) -> Self:
-        """Plan a project in the folder `where`, named like it. Raises ScaffoldError where it cannot be."""
+        """Plan a project in the folder `where`, named like it. Raises ScaffoldError for a bad name."""
         folder = Path(os.path.abspath(where))  # noqa: PTH100 (the name that was typed, not a link's target)
         name = folder.name if where else ""
         _check_name(name)
-        with _refusing(folder):
-            _check_folder(folder, where)
         url = f"sqlite:///./{name}.db" if database == "sqlite" else f"postgresql://localhost/{name}"
         return cls(name, folder, url, origin)
 
     def create(self, *, api_key: str) -> None:
-        """Write the files and a `.env` with this key: all of them, or nothing. Raises ScaffoldError."""
+        """Write the files and a `.env` with this key: all, or nothing. Raises ScaffoldError.
+
+        The folder is new, or there and empty.
+        """
         with _refusing(self.folder), self._staging() as staging:
             for file in FILES:
                 path = staging / file
@@ -75,6 +76,7 @@ class Project:
     @contextmanager
     def _staging(self) -> Iterator[Path]:
         """Give a folder to write to, beside the one that is wanted, and put it in place if all went well."""
+        _check_folder(self.folder)
         present = self.folder.is_dir()
         parent = self.folder if present else self.folder.parent
         with tempfile.TemporaryDirectory(prefix=".stanchion-", dir=parent) as temporary:
@@ -108,12 +110,12 @@ def _check_name(name: str) -> None:
         raise ScaffoldError(f"{name!r} is the name of a package that every project needs: choose another.")
 
 
-def _check_folder(folder: Path, typed: str) -> None:
+def _check_folder(folder: Path) -> None:
     if folder.is_dir():
         if any(folder.iterdir()):
-            raise ScaffoldError(f"{typed} is not empty: choose another name, or an empty folder.")
+            raise ScaffoldError(f"{folder} is not empty: choose another name, or an empty folder.")
     elif os.path.lexists(folder):
-        raise ScaffoldError(f"{typed} is there already, and is no folder: choose another name.")
+        raise ScaffoldError(f"{folder} is there already, and is no folder: choose another name.")
     elif not folder.parent.is_dir():
         raise ScaffoldError(f"{folder.parent} is no folder: make it first, or choose another place.")
 

@@ -1,11 +1,11 @@
 """Security: passwords, API keys, the limit on sign-ins, and the dependency that says who is asking."""
 
 from stanchion.caller import Caller
+from stanchion.secret import new_key
 from stanchion.security.guard import KeyGuard
 from stanchion.security.keys import ApiKey, create, find, list_all, list_keys, revoke, revoke_own
 from stanchion.security.limits import SignInLimit
 from stanchion.security.passwords import Password, hash_password, verify_password
-from stanchion.secret import new_key
 
 __all__ = [
     "ApiKey",

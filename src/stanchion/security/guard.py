@@ -22,7 +22,9 @@ _LARGEST_ID = 2**63 - 1
 _header_scheme = APIKeyHeader(
     name="X-API-Key", scheme_name="ApiKey", auto_error=False, description="An API key, or the service key."
 )
-_bearer_scheme = HTTPBearer(scheme_name="Bearer", auto_error=False, description="The same key as a bearer token.")
+_bearer_scheme = HTTPBearer(
+    scheme_name="Bearer", auto_error=False, description="The same key as a bearer token."
+)
 
 log = structlog.stdlib.get_logger("stanchion.security")
 
@@ -64,7 +66,7 @@ class KeyGuard:
             str | None,
             Header(
                 alias="X-User-ID",
-                description="With the service key: the user to act for. With a user's key: that user, or nothing.",
+                description="With the service key, the user to act for; with a user's key, that user or nobody.",
                 # Only for the document: FastAPI's own check would answer before the key is looked at.
                 json_schema_extra={"pattern": "^[1-9][0-9]{0,18}$", "example": "1"},
             ),

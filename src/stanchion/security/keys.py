@@ -7,7 +7,18 @@ from datetime import datetime
 from typing import Literal
 
 import structlog
-from sqlalchemy import BigInteger, Column, ColumnElement, MetaData, RowMapping, String, Table, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    MetaData,
+    RowMapping,
+    String,
+    Table,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.database import BigID, UTCDateTime, now, on_commit
@@ -93,7 +104,9 @@ async def create(
 
 async def list_keys(session: AsyncSession, *, user_id: int | None) -> list[ApiKey]:
     """Return the keys of a user that are not revoked, or of the service itself for None, newest first."""
-    query = select(api_keys).where(_of(user_id), api_keys.c.revoked_at.is_(None)).order_by(api_keys.c.id.desc())
+    query = (
+        select(api_keys).where(_of(user_id), api_keys.c.revoked_at.is_(None)).order_by(api_keys.c.id.desc())
+    )
     return [_key(row) for row in (await session.execute(query)).mappings()]
 
 

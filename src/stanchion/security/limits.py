@@ -34,8 +34,11 @@ class SignInLimit:
         self._limiter = MovingWindowRateLimiter(store)
 
     async def attempt(self, *, address: str, email: str) -> None:
-        """Count an attempt. Raises TooManyRequestsError, with the seconds to wait, when it is one too many."""
-        for rate, names in ((self._rate, ("pair", address, email)), (self._address_rate, ("address", address))):
+        """Count an attempt. Raises TooManyRequestsError, with the seconds to wait, for one too many."""
+        for rate, names in (
+            (self._rate, ("pair", address, email)),
+            (self._address_rate, ("address", address)),
+        ):
             if not await self._limiter.hit(rate, *names):
                 reset_time, _ = await self._limiter.get_window_stats(rate, *names)
                 log.warning("refused", status=429, reason="sign_in_limit", address=address)

@@ -18,7 +18,9 @@ T = TypeVar("T")
 
 Password = Annotated[
     SecretStr,
-    Field(min_length=8, max_length=1024, description="8 characters or more.", examples=["correct horse battery"]),
+    Field(
+        min_length=8, max_length=1024, description="8 characters or more.", examples=["correct horse battery"]
+    ),
 ]
 """A password in a schema. The upper limit bounds the work that a stranger can ask for."""
 
@@ -49,7 +51,7 @@ def _dummy() -> str:
 
 
 async def hash_password(password: SecretStr) -> str:
-    """Return the Argon2id hash of a password (RFC 9106), salted. Raises UnavailableError when too many wait."""
+    """Return the salted Argon2id hash of a password (RFC 9106). Raises UnavailableError if too many wait."""
     return await _in_turn(lambda: _hasher().hash(_text(password)))
 
 

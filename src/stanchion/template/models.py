@@ -61,7 +61,8 @@ class Action(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True, autoincrement=True))
     owner_id: int | None = Field(
-        default=None, sa_column=Column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=True, index=True)
+        default=None,
+        sa_column=Column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=True, index=True),
     )
     name: str = Field(max_length=50)
     affected: int

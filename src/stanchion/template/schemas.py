@@ -70,7 +70,9 @@ class KeyCreate(Schema):
     password: SecretStr = Field(max_length=1024, examples=["correct horse battery"])
     name: Name = Field("api", examples=["laptop"])
     scopes: list[Literal["read", "write"]] = Field(["read", "write"], min_length=1, max_length=2)
-    expires_in_days: int | None = Field(None, ge=1, le=3650, description="Without it, the key does not expire.")
+    expires_in_days: int | None = Field(
+        None, ge=1, le=3650, description="Without it, the key does not expire."
+    )
 
 
 class KeyResponse(Schema):

@@ -33,14 +33,15 @@ async def create_action(
     body: ActionCreate, response: Response, tasks: BackgroundTasks, session: SessionDep, caller: CallerDep
 ) -> ActionResponse:
     """Complete all your todos, or delete the completed ones."""
-    mine = owned(caller), col(Todo.status) == (
-        TodoStatus.active if body.name is ActionName.complete_all else TodoStatus.completed
+    wanted = TodoStatus.active if body.name is ActionName.complete_all else TodoStatus.completed
+    mine = owned(caller), col(Todo.status) == wanted
+    changes = {"status": TodoStatus.completed, "version": col(Todo.version) + 1, "updated_at": now()}
+    connection = await session.connection()
+    result = await connection.execute(
+        update(Todo).where(*mine).values(changes)
+        if body.name is ActionName.complete_all
+        else delete(Todo).where(*mine)
     )
-    if body.name is ActionName.complete_all:
-        values = {"status": TodoStatus.completed, "version": col(Todo.version) + 1, "updated_at": now()}
-        result = await session.execute(update(Todo).where(*mine).values(values))
-    else:
-        result = await session.execute(delete(Todo).where(*mine))
     action = Action(owner_id=caller.user_id, name=body.name, affected=result.rowcount)
     session.add(action)
     await session.flush()
@@ -52,7 +53,9 @@ async def create_action(
 @router.get("/{action_id}", summary="Read an action", responses=responses(not_found))
 async def read_action(action_id: ActionId, session: SessionDep, caller: CallerDep) -> ActionResponse:
     """Read one of your actions."""
-    mine = col(Action.owner_id).is_(None) if caller.user_id is None else col(Action.owner_id) == caller.user_id
+    mine = (
+        col(Action.owner_id).is_(None) if caller.user_id is None else col(Action.owner_id) == caller.user_id
+    )
     action = (await session.scalars(select(Action).where(Action.id == action_id, mine))).one_or_none()
     if action is None:
         raise NotFoundError("Action not found", "action_not_found")

@@ -13,7 +13,13 @@ from models import User
 from schemas import KeyCreate, KeyCreated, KeyResponse
 from stanchion import security
 from stanchion.database import now
-from stanchion.errors import NotFoundError, TooManyRequestsError, UnauthorizedError, UnavailableError, responses
+from stanchion.errors import (
+    NotFoundError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    UnavailableError,
+    responses,
+)
 from stanchion.schemas import email_key
 
 router = APIRouter(prefix="/api/keys", tags=["keys"], responses=responses(UnavailableError))
@@ -34,7 +40,10 @@ async def create_key(body: KeyCreate, request: Request, session: SessionDep) -> 
     # A short read of its own: the slow check of the password must hold no lock.
     async with database.read() as reader:
         user = (await reader.scalars(select(User).where(col(User.email_key) == email))).one_or_none()
-    if not await security.verify_password(body.password, user.password_hash if user else None) or user is None:
+    if (
+        not await security.verify_password(body.password, user.password_hash if user else None)
+        or user is None
+    ):
         log.warning("refused", status=401, reason="wrong_credentials", address=address)
         raise UnauthorizedError("Wrong email or password", "wrong_credentials")
     await sign_in_limit.succeeded(address=address, email=email)
@@ -48,7 +57,9 @@ async def create_key(body: KeyCreate, request: Request, session: SessionDep) -> 
 @router.get("", summary="List keys")
 async def list_keys(session: SessionDep, caller: CallerDep) -> list[KeyResponse]:
     """List your keys that are not revoked, newest first."""
-    return [KeyResponse.model_validate(key) for key in await security.list_keys(session, user_id=caller.user_id)]
+    return [
+        KeyResponse.model_validate(key) for key in await security.list_keys(session, user_id=caller.user_id)
+    ]
 
 
 @router.delete("/{key_id}", status_code=204, summary="Revoke a key", responses=responses(not_found))

@@ -39,7 +39,11 @@ async def find(session: SessionDep, caller: Caller, todo_id: int, *, lock: bool 
 
 @router.get("", summary="List todos", responses={200: headers("Link", "X-Total-Count")})
 async def list_todos(
-    page: Annotated[TodoPage, Query()], request: Request, response: Response, session: SessionDep, caller: CallerDep
+    page: Annotated[TodoPage, Query()],
+    request: Request,
+    response: Response,
+    session: SessionDep,
+    caller: CallerDep,
 ) -> list[TodoResponse]:
     """List your todos, oldest first. `Link` leads to the other pages."""
     query = select(Todo).where(owned(caller))
@@ -48,7 +52,9 @@ async def list_todos(
     if page.count:
         total = await session.scalar(select(func.count()).select_from(query.subquery()))
         response.headers["X-Total-Count"] = str(total)
-    rows = (await session.scalars(query.order_by(col(Todo.id)).offset(page.offset).limit(page.limit + 1))).all()
+    rows = (
+        await session.scalars(query.order_by(col(Todo.id)).offset(page.offset).limit(page.limit + 1))
+    ).all()
     add_links(request, response, page, more=len(rows) > page.limit)
     return [TodoResponse.model_validate(row) for row in rows[: page.limit]]
 
@@ -91,7 +97,12 @@ change = {200: headers("ETag"), **responses(not_found, PreconditionFailedError)}
 @router.put("/{todo_id}", summary="Change a todo", name="replace_todo", responses=change)
 @router.patch("/{todo_id}", summary="Change a todo", responses=change)
 async def update_todo(
-    todo_id: TodoId, body: TodoUpdate, match: IfMatch, response: Response, session: SessionDep, caller: CallerDep
+    todo_id: TodoId,
+    body: TodoUpdate,
+    match: IfMatch,
+    response: Response,
+    session: SessionDep,
+    caller: CallerDep,
 ) -> TodoResponse:
     """Change the fields that are sent; the others stay. With `If-Match`, only that version."""
     todo = await find(session, caller, todo_id, lock=True)
@@ -105,7 +116,10 @@ async def update_todo(
 
 
 @router.delete(
-    "/{todo_id}", status_code=204, summary="Delete a todo", responses=responses(not_found, PreconditionFailedError)
+    "/{todo_id}",
+    status_code=204,
+    summary="Delete a todo",
+    responses=responses(not_found, PreconditionFailedError),
 )
 async def delete_todo(todo_id: TodoId, match: IfMatch, session: SessionDep, caller: CallerDep) -> None:
     """Delete one of your todos. With `If-Match`, only that version."""

@@ -40,7 +40,9 @@ async def create_user(body: UserCreate, response: Response, session: SessionDep)
     return UserResponse.model_validate(user)
 
 
-@router.get("/me", summary="Who you are", responses=responses(NotFoundError("User not found", "user_not_found")))
+@router.get(
+    "/me", summary="Who you are", responses=responses(NotFoundError("User not found", "user_not_found"))
+)
 async def read_me(user: UserDep) -> UserResponse:
     """Read your own account. The service key alone is nobody: 404."""
     return UserResponse.model_validate(user)

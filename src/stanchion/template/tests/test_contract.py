@@ -8,7 +8,13 @@ import pytest
 pytestmark = pytest.mark.anyio
 Headers = dict[str, str]
 
-OPEN = {("GET", "/"), ("GET", "/health"), ("GET", "/health/ready"), ("POST", "/api/users"), ("POST", "/api/keys")}
+OPEN = {
+    ("GET", "/"),
+    ("GET", "/health"),
+    ("GET", "/health/ready"),
+    ("POST", "/api/users"),
+    ("POST", "/api/keys"),
+}
 
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:
@@ -25,12 +31,19 @@ async def test_every_operation_wants_a_key(anyone: httpx2.AsyncClient) -> None:
     closed = [(method, path) for method, path, _ in operations() if (method, path) not in OPEN]
     assert len(closed) >= 10
     for method, path in closed:
-        for headers in ({}, {"X-API-Key": "st_aaaaaaaa_wrong"}, {"Authorization": "Bearer x"}, {"X-API-Key": ""}):
+        for headers in (
+            {},
+            {"X-API-Key": "st_aaaaaaaa_wrong"},
+            {"Authorization": "Bearer x"},
+            {"X-API-Key": ""},
+        ):
             response = await anyone.request(method, path.replace("{", "").replace("}", ""), headers=headers)
             assert response.status_code == 401, (method, path)
             assert response.headers["WWW-Authenticate"]
             assert response.headers["Content-Type"] == "application/problem+json"
-            assert {"type", "title", "status", "detail", "instance", "error", "request_id"} <= set(response.json())
+            assert {"type", "title", "status", "detail", "instance", "error", "request_id"} <= set(
+                response.json()
+            )
 
 
 async def test_every_operation_is_documented() -> None:
@@ -85,7 +98,12 @@ async def test_cors(anyone: httpx2.AsyncClient) -> None:
 
 async def test_bodies_that_cannot_be_read(anyone: httpx2.AsyncClient, ada: Headers) -> None:
     json = {**ada, "Content-Type": "application/json"}
-    for content, status in ((b'{"title": "\xff"}', 400), (b"[" * 100_000, 400), (b"{", 422), (b'{"title": NaN}', 422)):
+    for content, status in (
+        (b'{"title": "\xff"}', 400),
+        (b"[" * 100_000, 400),
+        (b"{", 422),
+        (b'{"title": NaN}', 422),
+    ):
         response = await anyone.post("/api/todos", content=content, headers=json)
         assert response.status_code == status
     large = await anyone.post("/api/todos", content=b"x" * 10_000_000, headers=json)

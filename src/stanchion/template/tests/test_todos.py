@@ -72,7 +72,9 @@ async def test_list_by_status(anyone: httpx2.AsyncClient, ada: Headers) -> None:
     assert [todo["id"] for todo in page.json()] == [first["id"]]
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=201", "offset=-1", "status=lost", "colour=red", "count=some"])
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=201", "offset=-1", "status=lost", "colour=red", "count=some"]
+)
 async def test_list_refuses(anyone: httpx2.AsyncClient, ada: Headers, query: str) -> None:
     response = await anyone.get(f"/api/todos?{query}", headers=ada)
     assert response.status_code == 422
@@ -122,16 +124,25 @@ async def test_everyone_elses_is_not_there(
 ) -> None:
     url = (await create(anyone, ada)).headers["Location"]
     for other in (bob, service):
-        for method, body in (("GET", None), ("PUT", {"title": "mine"}), ("PATCH", {"title": "mine"}), ("DELETE", None)):
+        for method, body in (
+            ("GET", None),
+            ("PUT", {"title": "mine"}),
+            ("PATCH", {"title": "mine"}),
+            ("DELETE", None),
+        ):
             response = await anyone.request(method, url, json=body, headers=other)
             assert response.status_code == 404
             assert response.json()["error"] == "todo_not_found"
             assert response.json()["detail"] == "Todo not found"
-        assert url not in [f"/api/todos/{todo['id']}" for todo in (await anyone.get("/api/todos", headers=other)).json()]
+        assert url not in [
+            f"/api/todos/{todo['id']}" for todo in (await anyone.get("/api/todos", headers=other)).json()
+        ]
     assert (await anyone.get(url, headers=ada)).json()["title"] == "Buy milk"
 
 
-@pytest.mark.parametrize(("todo_id", "status"), [(2**31, 404), (2**63 - 1, 404), (2**63, 422), (0, 422), (-1, 422), ("x", 422)])
+@pytest.mark.parametrize(
+    ("todo_id", "status"), [(2**31, 404), (2**63 - 1, 404), (2**63, 422), (0, 422), (-1, 422), ("x", 422)]
+)
 async def test_ids(anyone: httpx2.AsyncClient, ada: Headers, todo_id: object, status: int) -> None:
     assert (await anyone.get(f"/api/todos/{todo_id}", headers=ada)).status_code == status
 

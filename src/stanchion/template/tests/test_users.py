@@ -10,7 +10,12 @@ Headers = dict[str, str]
 
 
 def account(**changes: str) -> dict[str, str]:
-    return {"email": f"{secrets.token_hex(8)}@example.com", "name": "Ada", "password": "correct horse", **changes}
+    return {
+        "email": f"{secrets.token_hex(8)}@example.com",
+        "name": "Ada",
+        "password": "correct horse",
+        **changes,
+    }
 
 
 async def test_sign_up(anyone: httpx2.AsyncClient) -> None:
@@ -26,7 +31,13 @@ async def test_sign_up(anyone: httpx2.AsyncClient) -> None:
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("email", "nobody"), ("name", ""), ("password", "7777777"), ("password", "x" * 10_000), ("name", "a\x00b")],
+    [
+        ("email", "nobody"),
+        ("name", ""),
+        ("password", "7777777"),
+        ("password", "x" * 10_000),
+        ("name", "a\x00b"),
+    ],
 )
 async def test_sign_up_refuses(anyone: httpx2.AsyncClient, field: str, value: str) -> None:
     response = await anyone.post("/api/users", json=account(**{field: value}))
@@ -53,7 +64,9 @@ async def test_a_key_acts_for_its_user_alone(anyone: httpx2.AsyncClient, ada: He
 
 
 @pytest.mark.parametrize("named", ["", "0", "-1", "x", "999999999", str(2**63), " 1"])
-async def test_the_service_names_a_user_that_exists(anyone: httpx2.AsyncClient, service: Headers, named: str) -> None:
+async def test_the_service_names_a_user_that_exists(
+    anyone: httpx2.AsyncClient, service: Headers, named: str
+) -> None:
     response = await anyone.get("/api/todos", headers={**service, "X-User-ID": named})
     assert response.status_code == 422
     assert response.json()["errors"][0]["loc"] == ["header", "X-User-ID"]

@@ -33,7 +33,11 @@ def upgrade() -> None:
         sa.Column("id", BigID, autoincrement=True, nullable=False),
         sa.Column("owner_id", sa.BigInteger(), nullable=True),
         sa.Column("title", sa.String(length=200), nullable=False),
-        sa.Column("status", sa.Enum("active", "completed", name="todo_status", native_enum=False, length=20), nullable=False),
+        sa.Column(
+            "status",
+            sa.Enum("active", "completed", name="todo_status", native_enum=False, length=20),
+            nullable=False,
+        ),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("updated_at", UTCDateTime(), nullable=False),

@@ -24,7 +24,15 @@ _REQUEST_HEADERS = (
     "X-Request-ID",
     "X-User-ID",
 )
-_EXPOSED_HEADERS = ("ETag", "Link", "Location", "Retry-After", "WWW-Authenticate", "X-Request-ID", "X-Total-Count")
+_EXPOSED_HEADERS = (
+    "ETag",
+    "Link",
+    "Location",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-ID",
+    "X-Total-Count",
+)
 
 
 def install(app: FastAPI, settings: Settings, database: Database | None = None) -> None:

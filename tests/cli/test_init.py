@@ -1,0 +1,108 @@
+"""`stanchion init`: what it prints, and where it refuses."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from stanchion.cli import init as command
+from stanchion.cli.commands import app
+from stanchion.scaffold import Origin
+
+WHEEL = Origin("0.1.0.dev0", "file:///srv/stanchion.whl")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.setattr(command.Origin, "installed", lambda: WHEEL)
+    return tmp_path
+
+
+def lines(*arguments: str) -> list[str]:
+    """Run the command, and return the lines that it says to type."""
+    result = CliRunner().invoke(app, ["init", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    said, _, rest = result.stdout.partition("\n\n")
+    assert said.endswith("is made, with its first API_KEY in .env. Next:")
+    assert all(line.startswith("    ") for line in rest.splitlines())
+    return [line.strip() for line in rest.splitlines()]
+
+
+def test_the_next_lines(folder: Path) -> None:
+    assert lines("shop") == [
+        "cd shop",
+        'python3 -m venv .venv && . .venv/bin/activate && pip install -e ".[dev]"',
+        "stanchion dev",
+    ]
+    key = (folder / "shop/.env").read_text().partition("API_KEY=")[2].strip()
+    assert key.startswith("st_")
+    assert len(key) == 55
+
+
+def test_in_an_active_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
+    assert lines("shop") == ["cd shop", 'pip install -e ".[dev]"', "stanchion dev"]
+    monkeypatch.setattr(
+        command.Origin, "installed", lambda: Origin("0.1.0.dev0", "file:///src", editable=True)
+    )
+    assert lines("other")[1].startswith("python3 -m venv .venv && ")
+
+
+def test_in_the_current_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "shop").mkdir()
+    monkeypatch.chdir("shop")
+    assert lines(".")[0].startswith("python3 -m venv")
+    assert (folder / "shop/main.py").is_file()
+
+
+def test_a_path_with_a_space(folder: Path) -> None:
+    (folder / "my projects").mkdir()
+    assert lines("my projects/shop")[0] == "cd 'my projects/shop'"
+
+
+def test_postgresql(folder: Path) -> None:
+    assert lines("shop", "--database", "postgresql")[2:] == ["createdb -h localhost shop", "stanchion dev"]
+    assert "DATABASE_URL=postgresql://localhost/shop\n" in (folder / "shop/.env").read_text()
+
+
+def test_an_unknown_database(folder: Path) -> None:
+    result = CliRunner().invoke(app, ["init", "shop", "--database", "oracle"])
+    assert result.exit_code == 2
+    assert not list(folder.iterdir())
+
+
+def stanchion(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person does."""
+    started = [sys.executable, "-m", "stanchion.cli", *arguments]
+    return subprocess.run(started, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("full", "{folder}/full is not empty: choose another name, or an empty folder."),
+        ("missing/shop", "{folder}/missing is no folder: make it first, or choose another place."),
+        ("fastapi", "'fastapi' is the name of a package that every project needs: choose another."),
+    ],
+)
+def test_refusals_are_one_sentence(tmp_path: Path, name: str, sentence: str) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    result = stanchion(tmp_path, "init", name)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == sentence.format(folder=tmp_path) + "\n"
+    assert {path.name for path in tmp_path.rglob("*")} == {"full", "file"}
+
+
+def test_it_is_quick(tmp_path: Path) -> None:
+    times = []
+    for number in range(3):
+        start = time.perf_counter()
+        assert stanchion(tmp_path, "init", f"shop{number}").returncode == 0
+        times.append(time.perf_counter() - start)
+    assert min(times) < 1

@@ -1,0 +1,34 @@
+"""The template's own tests, as its owner runs them, on both databases; and its schema against its models."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stanchion.database import migrations
+
+TEMPLATE = Path(__file__).parents[2] / "src" / "stanchion" / "template"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_its_own_tests_pass(database: str) -> None:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--database", database]
+    done = subprocess.run(command, cwd=TEMPLATE, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stdout + done.stderr
+    closing = re.search(r"^(\d+) passed in", done.stdout, re.MULTILINE)
+    assert closing, done.stdout
+    assert int(closing[1]) >= 50
+
+
+def test_its_revisions_make_its_models(database_url: str) -> None:
+    # In a process of its own: `models` is a name that other tests import too.
+    environment = {**os.environ, "DATABASE_URL": database_url}
+    command = [sys.executable, "-m", "stanchion.cli", "migrate", "--app-dir", str(TEMPLATE)]
+    assert migrations.check(database_url, TEMPLATE)[0].endswith("has not run")
+    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
+    done = subprocess.run([*command, "--check"], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,171 @@
+"""The skill: its front matter, its scripts, and its code, which runs in a project as it tells."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+import stanchion
+from stanchion.scaffold import Origin, Project
+from stanchion.secret import new_key
+
+SKILL = Path(stanchion.__file__).parent / ".agents/skills/stanchion"
+TEXT = (SKILL / "SKILL.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```python\n# (\S+), (add|new)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+PATIENCE = 60
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    plan = Project.plan(str(tmp_path / "shop"), database="sqlite", origin=Origin(stanchion.__version__))
+    plan.create(api_key=new_key())
+    return plan.folder
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Path:
+    """A folder with `stanchion` in it, to put on PATH: this environment's, wherever that comes from."""
+    script = tmp_path / "bin/stanchion"
+    script.parent.mkdir()
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m stanchion.cli "$@"\n')
+    script.chmod(0o755)
+    return script.parent
+
+
+def run(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        arguments,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+def test_front_matter() -> None:
+    front, body = re.fullmatch(r"---\n(.*?)\n---\n(.*)", TEXT, re.DOTALL).groups()
+    matter = yaml.safe_load(front)
+    assert matter.keys() == {"name", "description"}
+    assert matter["name"] == SKILL.name == "stanchion"
+    assert 100 < len(matter["description"]) <= 1024
+    assert body.startswith("\n# Stanchion\n")
+    headings = re.findall(r"^### \d\. (.*)$", body, re.MULTILINE)
+    assert sorted(headings) == ["Async", "Endpoints", "Errors", "Injection", "Models", "Streaming"]
+
+
+def test_it_names_files_that_are_there(project: Path) -> None:
+    for path in re.findall(r"scripts/\w+\.\w+", TEXT):
+        assert (SKILL / path).is_file()
+    for name in re.findall(r"`(\w+\.py|tests/\w+\.py|routers/|pyproject\.toml)`", TEXT):
+        assert (project / name).exists()
+    assert (Path(stanchion.__file__).parent / "errors/__init__.py").is_file()
+
+
+def test_its_commands_are_there(tmp_path: Path) -> None:
+    for words in set(re.findall(r"`stanchion ((?:[a-z]+ ?)+)", TEXT)):
+        known = [word for word in words.split() if word not in ("finds", "nothing")]
+        result = run(sys.executable, "-m", "stanchion.cli", *known, "--help", cwd=tmp_path)
+        assert result.returncode == 0, f"stanchion {words}: {result.stderr}"
+
+
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_its_code_runs(project: Path, database: str) -> None:
+    """Every block is put where it says, in a new project, whose tests then pass."""
+    assert len(BLOCKS) == TEXT.count("```python")
+    for name, how, code in BLOCKS:
+        path = project / name
+        assert path.exists() == (how == "add"), name
+        compile(code, name, "exec")
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"\n\n{code}" if how == "add" else code)
+    for words in (["migrate"], ["migrate", "new", "notes"], ["migrate"], ["migrate", "--check"]):
+        result = run(sys.executable, "-m", "stanchion.cli", *words, cwd=project)
+        assert result.returncode == 0, result.stderr
+    tests = run(
+        sys.executable, "-m", "pytest", "-q", "tests/test_notes.py", "--database", database, cwd=project
+    )
+    assert tests.returncode == 0, tests.stdout
+    assert "1 passed" in tests.stdout
+
+
+def test_init_script(tmp_path: Path, command: Path) -> None:
+    script = SKILL / "scripts/init_fastapi.py"
+    path = f"{command}{os.pathsep}{os.environ['PATH']}"
+    made = run(sys.executable, script, "shop", "--database", "postgresql", cwd=tmp_path, PATH=path)
+    assert made.returncode == 0, made.stderr
+    assert "DATABASE_URL=postgresql://localhost/shop" in (tmp_path / "shop/.env").read_text()
+    again = run(sys.executable, script, "shop", cwd=tmp_path, PATH=path)
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr.startswith(f"{tmp_path}/shop is not empty")
+
+
+def test_init_script_without_stanchion(tmp_path: Path) -> None:
+    alone = tmp_path / "bin/python3"
+    alone.parent.mkdir()
+    alone.symlink_to(sys.executable)
+    result = run(alone, SKILL / "scripts/init_fastapi.py", "shop", cwd=tmp_path, PATH=str(alone.parent))
+    assert result.returncode == 1
+    assert result.stderr == "stanchion is not installed here: run `python3 -m pip install stanchion`.\n"
+
+
+@pytest.fixture(params=["PATH", ".venv"])
+def served(request: pytest.FixtureRequest, project: Path, command: Path) -> Iterator[str]:
+    """Run run_dev.sh with either `stanchion`, and give what it prints up to the second curl line."""
+    path = f"{command}{os.pathsep}{os.environ['PATH']}"
+    if request.param == ".venv":
+        shutil.copytree(command, project / ".venv/bin")
+        path = "/usr/bin:/bin"
+    server = subprocess.Popen(
+        [SKILL / "scripts/run_dev.sh", "--port", "0"],
+        cwd=project,
+        env={**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        printed = ""
+        while printed.count("curl ") < 2:
+            line = server.stdout.readline()
+            assert line, f"it ended: {printed}"
+            printed += line
+        yield printed
+    finally:
+        server.send_signal(signal.SIGINT)
+        try:
+            server.communicate(timeout=15)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.communicate()
+            raise
+
+
+@pytest.mark.timeout(60)
+def test_run_script(served: str) -> None:
+    address = re.search(r"http://127\.0\.0\.1:\d+", served)[0]
+    with urllib.request.urlopen(f"{address}/health", timeout=30) as response:
+        assert response.status == 200
+
+
+def test_run_script_without_stanchion(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    result = run("/bin/sh", SKILL / "scripts/run_dev.sh", cwd=tmp_path, PATH=str(tmp_path / "bin"))
+    assert result.returncode == 1
+    assert result.stderr.startswith("stanchion is not installed here: run `")
+
+
+def test_the_scripts_can_be_run() -> None:
+    for script in (SKILL / "scripts").iterdir():
+        assert os.access(script, os.X_OK) or sysconfig.get_platform().startswith("win")
+        assert script.read_text().startswith("#!/")
