@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 import stanchion
+from stanchion.cli.commands import app
 from stanchion.scaffold import Origin, Project
 from stanchion.secret import new_key
 
@@ -24,11 +26,15 @@ BLOCKS = re.findall(r"^```python\n# (\S+), (add|new)\n(.*?)^```$", TEXT, re.MULT
 PATIENCE = 60
 
 
+def make_project(folder: Path) -> Path:
+    project = Project.plan(str(folder), database="sqlite", origin=Origin(stanchion.__version__))
+    project.create(api_key=new_key())
+    return folder
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    plan = Project.plan(str(tmp_path / "shop"), database="sqlite", origin=Origin(stanchion.__version__))
-    plan.create(api_key=new_key())
-    return plan.folder
+    return make_project(tmp_path / "shop")
 
 
 @pytest.fixture
@@ -59,6 +65,7 @@ def test_front_matter() -> None:
     assert matter.keys() == {"name", "description"}
     assert matter["name"] == SKILL.name == "stanchion"
     assert 100 < len(matter["description"]) <= 1024
+    assert len(BLOCKS) == TEXT.count("```python")
     assert body.startswith("\n# Stanchion\n")
     headings = re.findall(r"^### \d\. (.*)$", body, re.MULTILINE)
     assert sorted(headings) == ["Async", "Endpoints", "Errors", "Injection", "Models", "Streaming"]
@@ -72,29 +79,40 @@ def test_it_names_files_that_are_there(project: Path) -> None:
     assert (Path(stanchion.__file__).parent / "errors/__init__.py").is_file()
 
 
-def test_its_commands_are_there(tmp_path: Path) -> None:
-    for words in set(re.findall(r"`stanchion ((?:[a-z]+ ?)+)", TEXT)):
-        known = [word for word in words.split() if word not in ("finds", "nothing")]
-        result = run(sys.executable, "-m", "stanchion.cli", *known, "--help", cwd=tmp_path)
-        assert result.returncode == 0, f"stanchion {words}: {result.stderr}"
+def test_its_commands_are_there() -> None:
+    named = {tuple(words.split()) for words in re.findall(r"[`&] ?stanchion ((?:[a-z]+ ?)+)", TEXT)}
+    assert {words[0] for words in named} == {"init", "dev", "migrate", "keys", "run"}
+    for words in named:
+        result = CliRunner().invoke(app, [*words, "--help"])
+        assert result.exit_code == 0, f"stanchion {words}: {result.output}"
 
 
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def test_its_code_runs(project: Path, database: str) -> None:
-    """Every block is put where it says, in a new project, whose tests then pass."""
-    assert len(BLOCKS) == TEXT.count("```python")
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block[1]}-{block[0]}")
+def test_its_code_is_for_files_that_are_there(project: Path, block: tuple[str, str, str]) -> None:
+    name, how, code = block
+    compile(code, name, "exec")
+    written_before = {other[0] for other in BLOCKS[: BLOCKS.index(block)]}
+    assert ((project / name).exists() or name in written_before) == (how == "add")
+
+
+@pytest.fixture(scope="module")
+def with_notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new project with every block put where it says, and migrated."""
+    folder = make_project(tmp_path_factory.mktemp("skill") / "shop")
     for name, how, code in BLOCKS:
-        path = project / name
-        assert path.exists() == (how == "add"), name
-        compile(code, name, "exec")
-        with path.open("a", encoding="utf-8") as file:
+        with (folder / name).open("a", encoding="utf-8") as file:
             file.write(f"\n\n{code}" if how == "add" else code)
     for words in (["migrate"], ["migrate", "new", "notes"], ["migrate"], ["migrate", "--check"]):
-        result = run(sys.executable, "-m", "stanchion.cli", *words, cwd=project)
+        result = run(sys.executable, "-m", "stanchion.cli", *words, cwd=folder)
         assert result.returncode == 0, result.stderr
-    tests = run(
-        sys.executable, "-m", "pytest", "-q", "tests/test_notes.py", "--database", database, cwd=project
-    )
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def test_its_code_runs(with_notes: Path, database: str) -> None:
+    arguments = ["-m", "pytest", "-q", "tests/test_notes.py", "--database", database]
+    tests = run(sys.executable, *arguments, cwd=with_notes)
     assert tests.returncode == 0, tests.stdout
     assert "1 passed" in tests.stdout
 
