@@ -23,8 +23,8 @@ _SECRET_NAMES = re.compile(
     r"password|passwd|secret|token|authorization|cookie|credential|^(x[-_])?(api[-_]?)?key$|dsn|database_url",
     re.IGNORECASE,
 )
-_SECRET_VALUES = re.compile(r"\bst_[a-z2-7]{8}_[A-Za-z0-9_-]{43}|(?<=://)[^/\s:@]*:[^/\s@]+(?=@)")
-"""An API key of ours, and the user and password of a URL, wherever in a text they stand."""
+_SECRET_VALUES = re.compile(r"\bst_[a-z2-7]{8}_[A-Za-z0-9_-]{43}|(?<=://)[^/\s:@]*:[^/\s]+(?=@)|(?<=password=)[^\s&]+")
+"""An API key of ours, and the user and password of a URL (raw `@` included), wherever in a text they stand."""
 
 access_log = structlog.stdlib.get_logger("stanchion.access")
 
@@ -134,19 +134,20 @@ def route_template(scope: Scope) -> str:
 
 def redact(_: Any, __: str, event: EventDict) -> EventDict:
     """Replace the values of secret names, and secrets inside texts, however deep: a structlog processor."""
-    return {key: _redacted(key, value) for key, value in event.items()}
+    # The traceback is the renderer's to format, and is redacted there.
+    return {key: value if key == "exc_info" else _redacted(key, value) for key, value in event.items()}
 
 
 def _redacted(name: str, value: Any) -> Any:
     if _SECRET_NAMES.search(name):
         return _HIDDEN
-    if isinstance(value, str):
-        return _SECRET_VALUES.sub(_HIDDEN, value)
+    if value is None or isinstance(value, int | float):
+        return value
     if isinstance(value, Mapping):
         return {key: _redacted(str(key), item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    if type(value) in (list, tuple):  # a named tuple, such as SQLAlchemy's URL, knows itself what to hide
         return [_redacted("", item) for item in value]
-    return value
+    return _SECRET_VALUES.sub(_HIDDEN, str(value))
 
 
 def _redacted_traceback(output: TextIO, exc_info: ExcInfo) -> None:

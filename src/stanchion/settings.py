@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from limits import parse
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsError as SourceError
 
 _ADVICE = {
     "DATABASE_URL": "set it, for example to sqlite:///./app.db or postgresql://user:password@host/name",
@@ -26,7 +27,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_file=".env",
-        env_file_encoding="utf-8",
+        env_file_encoding="utf-8-sig",  # Windows editors put a mark first
+       
         extra="ignore",
         case_sensitive=True,
         hide_input_in_errors=True,
@@ -62,6 +64,8 @@ class Settings(BaseSettings):
             return cls(**values)
         except UnicodeDecodeError:
             raise SettingsError(".env is not UTF-8 text: write it again as plain text.") from None
+        except SourceError as exc:  # a list or a dict of a subclass; the message names the field, and no value
+            raise SettingsError(f"A setting is not valid JSON: {exc}.") from None
         except ValidationError as exc:
             raise SettingsError(_sentence(exc)) from None
 
@@ -100,5 +104,5 @@ def _sentence(exc: ValidationError) -> str:
     name = str(error["loc"][0]) if error["loc"] else ""
     if error["type"] == "missing":
         return f"{name} is not set: {_ADVICE.get(name, 'set it in the environment or in .env')}."
-    reason = error["msg"].removeprefix("Value error, ")
+    reason = _ADVICE.get(name, error["msg"].removeprefix("Value error, "))
     return f"{name} is not valid: {reason}." if name else f"{reason}."

@@ -1,5 +1,6 @@
 """`stanchion init`: what it prints, and where it refuses."""
 
+import os
 import subprocess
 import sys
 import time
@@ -99,10 +100,13 @@ def test_refusals_are_one_sentence(tmp_path: Path, name: str, sentence: str) -> 
     assert {path.name for path in tmp_path.rglob("*")} == {"full", "file"}
 
 
-def test_it_is_quick(tmp_path: Path) -> None:
+def test_it_is_quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The best of some starts, since the machine has other work, and without coverage counting."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        monkeypatch.delenv(name)
     times = []
-    for number in range(3):
+    while min(times, default=9) > 0.8 and len(times) < 6:
         start = time.perf_counter()
-        assert stanchion(tmp_path, "init", f"shop{number}").returncode == 0
+        assert stanchion(tmp_path, "init", f"shop{len(times)}").returncode == 0
         times.append(time.perf_counter() - start)
-    assert min(times) < 1
+    assert min(times) <= 0.8

@@ -34,8 +34,11 @@ def document() -> dict[str, Any]:
     handle_errors(app, body_statuses=(400, 413))
     key = APIKeyHeader(name="X-API-Key")
 
-    @app.post("/items", responses=responses(TooDearError(7), DomainError))
+    @app.post("/items")
     async def create(item: Item) -> None: ...
+
+    @app.get("/dear", responses=responses(TooDearError(7), DomainError))
+    async def dear() -> None: ...
 
     @app.get("/items/{item_id}", responses=responses(NotFoundError("No item", "item_not_found"), UnavailableError))
     async def read(item_id: int, key: Annotated[str, Security(key)]) -> None: ...
@@ -67,12 +70,15 @@ def test_an_operation_with_a_body(document: dict[str, Any]) -> None:
         media = content(document, "post", "/items", status)
         assert media.keys() == {"application/problem+json"}
         assert media["application/problem+json"]["schema"] == REF
-    examples = content(document, "post", "/items", 400)["application/problem+json"]["examples"]
+    assert operation["422"]["description"] == "Unprocessable Content"
+
+
+def test_errors_of_one_status_are_examples_of_it(document: dict[str, Any]) -> None:
+    examples = content(document, "get", "/dear", 400)["application/problem+json"]["examples"]
     assert {name: example["value"]["detail"] for name, example in examples.items()} == {
         "too_dear": "7 is too much",
         "bad_request": "The request cannot be carried out.",
     }
-    assert operation["422"]["description"] == "Unprocessable Content"
 
 
 def test_an_operation_with_a_key(document: dict[str, Any]) -> None:

@@ -42,7 +42,8 @@ def test_text_that_utf8_cannot_carry_is_replaced() -> None:
 
 @pytest.mark.anyio
 async def test_instance_is_what_the_client_asked_for_behind_a_proxy() -> None:
-    app = FastAPI(root_path="/v1")
+    app = FastAPI()
+    app.root_path = "/v1"
     handle_errors(app)
     async with client(app) as caller:
         assert (await caller.get("/v1/nope")).json()["instance"] == "/v1/nope"

@@ -10,7 +10,7 @@ from stanchion.cli.environment import Environment
 from stanchion.cli.failure import Failure
 from stanchion.cli.options import AppDir, Host, Port, require_app
 
-_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a person may write, to be printed
+_TODO = '{"title": "Buy milk"}'
 
 
 def dev(
@@ -30,7 +30,7 @@ def dev(
     url = environment.database_url()
     address = environment.address(host, port)
 
-    # Nothing here may import FastAPI, SQLAlchemy or Pydantic: each start would pay for them twice.
+    # Nothing here may import FastAPI or SQLAlchemy: each start would pay for them twice.
     from stanchion.cli import server
 
     listener = server.listen(*address, command="dev")
@@ -41,9 +41,13 @@ def dev(
         typer.echo(f"Migrated: {label}.")
 
     def announce() -> None:
-        _announce(server.base_url(_WILDCARDS.get(address[0], address[0]), listener), environment.get("API_KEY") or "")
+        _announce(server.base_url(address[0], listener), environment.get("API_KEY") or "")
 
-    server.serve_reloading(directory, listener, announce, reload=not no_reload)
+    if no_reload:
+        announce()
+        server.serve(directory, listener, timeout_graceful_shutdown=2, proxy_headers=False)
+    else:
+        server.serve_reloading(directory, listener, announce)
 
 
 def _migrated(url: str, app_dir: Path) -> list[str]:
@@ -68,5 +72,5 @@ def _announce(base: str, key: str) -> None:
     todos = shlex.quote(f"{base}/api/todos")
     header = f"-H {shlex.quote(f'X-API-Key: {key}')}"
     # Plain: a line that is coloured or wrapped cannot be pasted.
-    typer.echo(f"""\ncurl -X POST {todos} {header} -H 'Content-Type: application/json' -d '{{"title": "Buy milk"}}'""")
+    typer.echo(f"\ncurl -X POST {todos} {header} -H 'Content-Type: application/json' -d '{_TODO}'")
     typer.echo(f"curl {todos} {header}\n")

@@ -1,4 +1,4 @@
-"""What the command knows of the settings before it loads any: the environment, then `.env` in the current directory."""
+"""The settings, as far as the command needs them before any are loaded: the environment, then `.env`."""
 
 import io
 import os
@@ -16,7 +16,7 @@ class Environment:
     """The variables that the backend will read. Raises Failure for a `.env` that it could not read."""
 
     def __init__(self) -> None:
-        self._text = _text()
+        self._text = _read()
         self._file = _parse(self._text)
 
     def get(self, name: str) -> str | None:
@@ -34,7 +34,7 @@ class Environment:
         """Return where to listen: the options, else HOST and PORT, else 127.0.0.1:8000."""
         if port is None:
             port = _port(self.get("PORT"))
-        return host or self.get("HOST") or "127.0.0.1", port
+        return (host or self.get("HOST") or "127.0.0.1").strip("[]"), port
 
     def complete(self) -> list[str]:
         """Write to `.env` what a backend in development needs and has not; return the names written."""
@@ -45,10 +45,14 @@ class Environment:
             "DATABASE_URL": lambda: f"sqlite:///./{_database_name(Path.cwd())}.db",
             "API_KEY": new_key,
         }
-        missing = {name: make() for name, make in makers.items() if name not in os.environ and not self._file.get(name)}
+        missing = {name: make() for name, make in makers.items() if not self._has(name)}
         if missing:
             self._write(missing)
         return list(missing)
+
+    def _has(self, name: str) -> bool:
+        # An empty one in the environment was put there on purpose; in a file it waits to be filled in.
+        return name in os.environ or bool(self._file.get(name))
 
     def _write(self, values: dict[str, str]) -> None:
         text = self._text or ""
@@ -58,25 +62,26 @@ class Environment:
             if not replaced:
                 text += ("" if not text or text.endswith("\n") else "\n") + line + "\n"
         try:
-            # Never readable by others, not even for a moment.
-            with open(os.open(_FILE, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
-                if "API_KEY" in values:
-                    os.fchmod(file.fileno(), 0o600)
+            if "API_KEY" in values and _FILE.exists():
+                _FILE.chmod(0o600)
+            # From the first moment nobody else can read it.
+            with os.fdopen(os.open(_FILE, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
                 file.write(text)
-                file.truncate()
         except OSError as exc:
-            raise Failure(f"{_FILE.absolute()} cannot be written ({exc.strerror}): make it writable.") from exc
+            reason = f"{_FILE.absolute()} cannot be written ({exc.strerror})"
+            raise Failure(f"{reason}: make it, or its folder, writable.") from exc
         self._text, self._file = text, _parse(text)
 
 
-def _text() -> str | None:
+def _read() -> str | None:
     """Return the text of `.env`, or None where there is no such file."""
     try:
         data = _FILE.read_bytes()
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise Failure(f"{_FILE.absolute()} cannot be read ({exc.strerror}): make it a readable file.") from exc
+        reason = f"{_FILE.absolute()} cannot be read ({exc.strerror})"
+        raise Failure(f"{reason}: make it a readable file.") from exc
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as exc:
@@ -85,7 +90,8 @@ def _text() -> str | None:
     if text.startswith("\ufeff"):
         raise Failure(".env begins with a byte order mark: save it as UTF-8 without one.")
     if "\0" in text:
-        raise Failure(f".env, line {text[: text.index(chr(0))].count(chr(10)) + 1} has a NUL character: delete it.")
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise Failure(f".env, line {line} has a NUL character: delete it.")
     return text
 
 
@@ -96,12 +102,13 @@ def _parse(text: str | None) -> dict[str, str]:
     if text is None:
         return {}
     for binding in parse_stream(io.StringIO(text)):
-        line = binding.original.line + len(binding.original.string) - len(binding.original.string.lstrip("\r\n"))
+        source = binding.original.string
+        # Blank lines before it belong to it.
+        line = binding.original.line + source[: len(source) - len(source.lstrip())].count("\n")
         if binding.error:
-            raise Failure(f".env, line {line} cannot be read: write it as NAME=value, with every quote closed.")
+            raise Failure(f".env, line {line} cannot be read: write NAME=value, with every quote closed.")
         if binding.key is not None and binding.value is None:
-            raise Failure(f".env, line {line} gives {binding.key} no value: write it as {binding.key}=value.")
-    # Not read from the file again: it is the text that was checked.
+            raise Failure(f".env, line {line} gives {binding.key} no value: write {binding.key}=value.")
     return {name: value or "" for name, value in dotenv_values(stream=io.StringIO(text)).items()}
 
 

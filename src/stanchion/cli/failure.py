@@ -4,15 +4,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import typer
-
 _SENTENCES = {
     "stanchion.database.schema": "SchemaError",
     "stanchion.database.url": "DatabaseURLError",
     "stanchion.errors": "DomainError",
     "stanchion.settings": "SettingsError",
 }
-"""Errors of the library whose message is a sentence for a person. Named, since importing them takes a second."""
+"""The library's errors that speak to a person. By their names: importing them takes a second."""
 
 
 class Failure(Exception):  # noqa: N818 - it is what the person sees
@@ -33,5 +31,4 @@ def explained() -> Iterator[None]:
     except Exception as exc:
         if not is_explained(exc):
             raise
-        typer.echo(str(exc), err=True)
-        sys.exit(1)
+        sys.exit(str(exc))  # to standard error, with status 1

@@ -3,9 +3,8 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
@@ -26,19 +25,14 @@ _LARGEST_ID = 2**63 - 1
 
 keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, list and revoke API keys.")
 
-User = Annotated[str | None, typer.Option("--user", metavar="ID|EMAIL", help="Whose; without it, the service's.")]
-
-
-class Scope(StrEnum):
-    """What a key may do."""
-
-    read = "read"
-    write = "write"
+User = Annotated[
+    str | None, typer.Option("--user", metavar="ID|EMAIL", help="Whose; without it, the service's.")
+]
 
 
 def _duration(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d{1,9})([smhdw])", text.strip(), re.ASCII)
-    duration = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match and int(match[1]) <= 10**9 else timedelta(0)
+    match = re.fullmatch(r"(\d{1,8})([smhdw])", text.strip(), re.ASCII)
+    duration = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
     if not timedelta(0) < duration <= _LONGEST:
         raise typer.BadParameter(f"{text!r} is no duration: write it like 90d, 12h or 30m.")
     return duration
@@ -48,7 +42,9 @@ def _duration(text: str) -> timedelta:
 def create(
     user: User = None,
     name: Annotated[str, typer.Option(help="What to know it by.")] = "command line",
-    scope: Annotated[list[Scope] | None, typer.Option(help="What it may do. [default: read and write]")] = None,
+    scope: Annotated[
+        list[Literal["read", "write"]] | None, typer.Option(help="What it may do. [default: read and write]")
+    ] = None,
     expires_in: Annotated[
         timedelta | None,
         typer.Option(parser=_duration, metavar="90d", help="After how long it ends; without it, never."),
@@ -64,12 +60,14 @@ def create(
         from stanchion.security import keys as store
 
         owner = await _user_id(session, user, app_dir)
-        scopes = [one.value for one in scope] if scope else store.ALL_SCOPES
-        return await store.create(session, user_id=owner, name=name, scopes=scopes, expires_at=expires_at)
+        return await store.create(
+            session, user_id=owner, name=name, scopes=scope or store.ALL_SCOPES, expires_at=expires_at
+        )
 
     key, secret = _in_transaction(work, app_dir)
     whose = "the service" if key.user_id is None else f"user {key.user_id}"
-    typer.echo(f"Key {key.id} of {whose}, for {' and '.join(key.scopes)}, {_until(key)}. Shown this once:", err=True)
+    may = " and ".join(key.scopes)
+    typer.echo(f"Key {key.id} of {whose}, to {may}, {_until(key)}. It is shown this once:", err=True)
     typer.echo(secret)
 
 
@@ -95,7 +93,9 @@ def list_(
 
 @keys.command()
 def revoke(
-    key_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=_LARGEST_ID, help="Its id, as in `list`.")],
+    key_id: Annotated[
+        int, typer.Argument(metavar="ID", min=1, max=_LARGEST_ID, help="Its id, as in `list`.")
+    ],
     app_dir: AppDir = Path(),
 ) -> None:
     """Revoke a key, for good."""

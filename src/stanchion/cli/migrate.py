@@ -15,7 +15,7 @@ migrate = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 @migrate.callback()
 def upgrade(
     context: typer.Context,
-    check: Annotated[bool, typer.Option("--check", help="Change nothing: list what differs, and fail if any.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing: list what differs.")] = False,
     app_dir: AppDir = Path(),
 ) -> None:
     """Bring the database's schema up to date."""
@@ -39,7 +39,9 @@ def upgrade(
 def new(
     context: typer.Context,
     message: Annotated[str, typer.Argument(help="What changes, in a few words: it names the file.")],
-    app_dir: Annotated[Path | None, typer.Option("--app-dir", metavar="DIR", help="The app's directory.")] = None,
+    app_dir: Annotated[
+        Path | None, typer.Option("--app-dir", metavar="DIR", help="The app's directory.")
+    ] = None,
 ) -> None:
     """Write the revision that brings the database to the models."""
     url = Environment().database_url()
@@ -54,16 +56,18 @@ def new(
 
 def _check(url: str, app_dir: Path) -> None:
     from stanchion.database import migrations
+    from stanchion.database.schema import state
 
     differences = migrations.check(url, app_dir)
     for line in differences:
         typer.echo(f"- {line}")
     if not differences:
         typer.echo("The schema is current, and the models agree with it.")
-    elif differences[0].startswith("revision "):
-        raise Failure("The schema is not current: run `stanchion migrate`.")
-    else:
-        raise Failure('The models and the schema differ: run `stanchion migrate new "what changed"`.')
+        return
+    raise Failure(
+        state(url, app_dir).advice
+        or 'The models and the schema differ: run `stanchion migrate new "what changed"`.'
+    )
 
 
 def _short(path: Path) -> Path:

@@ -18,11 +18,14 @@ def run(
     workers: Annotated[int, typer.Option(min=1, max=512, help="How many processes serve.")] = 1,
     app_dir: AppDir = Path(),
     proxy_headers: Annotated[
-        bool, typer.Option("--proxy-headers", help="Believe X-Forwarded-For and X-Forwarded-Proto of a proxy.")
+        bool,
+        typer.Option("--proxy-headers", help="Believe X-Forwarded-For and X-Forwarded-Proto of a proxy."),
     ] = False,
     forwarded_allow_ips: Annotated[
         str | None,
-        typer.Option(metavar="IPS", help="The proxies to believe, with commas, or *. [default: 127.0.0.1,::1]"),
+        typer.Option(
+            metavar="IPS", help="The proxies to believe, with commas, or *. [default: 127.0.0.1,::1]"
+        ),
     ] = None,
 ) -> None:
     """Serve the backend in production.
@@ -30,7 +33,9 @@ def run(
     Writes nothing: the settings must be there, and the schema current.
     """
     if forwarded_allow_ips is not None and not proxy_headers:
-        raise typer.BadParameter("it means nothing without --proxy-headers.", param_hint="--forwarded-allow-ips")
+        raise typer.BadParameter(
+            "it means nothing without --proxy-headers.", param_hint="--forwarded-allow-ips"
+        )
     directory = require_app(app_dir)
     environment = Environment()
     address = environment.address(host, port)
@@ -47,6 +52,7 @@ def run(
         directory,
         listener,
         workers=workers,
+        timeout_graceful_shutdown=10,
         proxy_headers=proxy_headers,
         forwarded_allow_ips=forwarded_allow_ips or "127.0.0.1,::1",
     )

@@ -1,25 +1,24 @@
-"""Uvicorn, as the command runs it: on a socket that is bound first, with this library's refusals."""
+"""Uvicorn, as the command runs it: on a socket that is bound first, so that a taken port is a sentence."""
 
 import errno
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Callable
-from functools import partial
+from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-import uvicorn
+from uvicorn import Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.watchfilesreload import WatchFilesReload
 
-from stanchion.cli.failure import Failure, is_explained
+from stanchion.cli.failure import Failure
+from stanchion.cli.process import REFUSED, AppConfig
 
-_REFUSED = 78
-"""The exit status of a server whose settings are wrong: EX_CONFIG of sysexits.h."""
+_WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a person may write, to be printed
 
 
 def listen(host: str, port: int, *, command: str) -> socket.socket:
@@ -41,40 +40,34 @@ def listen(host: str, port: int, *, command: str) -> socket.socket:
     return listener
 
 
-def _not_bound(exc: OSError, host: str, port: int, command: str) -> str:
-    other = port + 1 if port < 65535 else 8000
-    if exc.errno == errno.EADDRINUSE:
-        return f"Port {port} is taken: try `stanchion {command} --port {other}`."
-    if exc.errno == errno.EACCES:
-        return f"Port {port} is only for the administrator: try `stanchion {command} --port 8000`."
-    return f"{host} is no address of this machine ({exc.strerror}): try `stanchion {command} --host 127.0.0.1`."
-
-
 def base_url(host: str, listener: socket.socket) -> str:
     """Return the URL under which a browser on this machine reaches the listener."""
+    host = _WILDCARDS.get(host, host)
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
-def serve_reloading(app_dir: Path, listener: socket.socket, announce: Callable[[], None], *, reload: bool) -> None:
-    """Serve `main:app` for development until Ctrl-C; exits with 1 where the settings are refused."""
-    directories = sorted({str(app_dir), str(Path.cwd())})
-    options = {"reload": True, "reload_dirs": directories, "reload_includes": [".env"]} if reload else {}
-    config = _config(app_dir, timeout_graceful_shutdown=2, proxy_headers=False, **options)
-    if not reload:
-        announce()
-        _serve(config, _REFUSED, [listener])
-        return
-    supervisor = _Reload(config, partial(_serve, config, _REFUSED), [listener], announce)
+def serve_reloading(app_dir: Path, listener: socket.socket, announce: Callable[[], None]) -> None:
+    """Serve `main:app`, again after each change, until Ctrl-C; exits with 1 where its settings are wrong."""
+    config = _config(
+        app_dir,
+        reload=True,
+        reload_dirs=sorted({str(app_dir), str(Path.cwd())}),
+        reload_includes=[".env"],
+        timeout_graceful_shutdown=2,
+        proxy_headers=False,
+    )
+    supervisor = _Reload(config, Server(config).run, [listener], announce)
     supervisor.run()
     if supervisor.refused:
         sys.exit(1)
 
 
-def serve(app_dir: Path, listener: socket.socket, *, workers: int, **options: Any) -> None:
+def serve(app_dir: Path, listener: socket.socket, *, workers: int = 1, **options: Any) -> None:
     """Serve `main:app` until a signal, in this process or with a supervisor over several."""
-    config = _config(app_dir, workers=workers, timeout_graceful_shutdown=10, **options)
+    config = _config(app_dir, workers=workers, **options)
     if workers == 1:
-        _serve(config, STARTUP_FAILURE, [listener])
+        with suppress(KeyboardInterrupt):  # raised once the server has ended, in good order
+            Server(config).run([listener])
         return
     supervisor = Multiprocess(config, sockets=[listener])
     supervisor.run()
@@ -82,27 +75,20 @@ def serve(app_dir: Path, listener: socket.socket, *, workers: int, **options: An
         sys.exit(1)
 
 
-def _config(app_dir: Path, **options: Any) -> uvicorn.Config:
+def _config(app_dir: Path, **options: Any) -> AppConfig:
     # The processes that are started inherit it.
     sys.path.insert(0, str(app_dir))
-    return uvicorn.Config("main:app", loop="auto", http="auto", log_config=None, access_log=False, **options)
+    return AppConfig("main:app", loop="auto", http="auto", log_config=None, access_log=False, **options)
 
 
-def _serve(config: uvicorn.Config, refused: int, sockets: list[socket.socket]) -> None:
-    """Run the server; a refusal is a sentence, and a failure of the app's own code its traceback."""
-    server = uvicorn.Server(config)
-    try:
-        server.run(sockets=sockets)
-    except KeyboardInterrupt:
-        pass  # it has ended already, in good order
-    except Exception as exc:
-        if server.started:
-            raise
-        if is_explained(exc):
-            sys.stderr.write(f"{exc}\n")
-            sys.exit(refused)
-        traceback.print_exc()
-        sys.exit(STARTUP_FAILURE)
+def _not_bound(exc: OSError, host: str, port: int, command: str) -> str:
+    other = port + 1 if port < 65535 else 8000
+    if exc.errno == errno.EADDRINUSE:
+        return f"Port {port} is taken: try `stanchion {command} --port {other}`."
+    if exc.errno == errno.EACCES:
+        return f"Port {port} is only for the administrator: try `stanchion {command} --port 8000`."
+    reason = f"{host} is no address of this machine ({exc.strerror})"
+    return f"{reason}: try `stanchion {command} --host 127.0.0.1`."
 
 
 class _Reload(WatchFilesReload):
@@ -111,19 +97,24 @@ class _Reload(WatchFilesReload):
     Later ones it survives: the person is editing, and the next change starts another.
     """
 
-    def __init__(self, config: uvicorn.Config, target: Any, sockets: list[Any], announce: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: AppConfig,
+        target: Callable[[list[socket.socket] | None], None],
+        sockets: list[socket.socket],
+        announce: Callable[[], None],
+    ) -> None:
         super().__init__(config, target, sockets)
         self._announce = announce
         self.refused = False
 
     def startup(self) -> None:
         super().startup()
-        # While the server loads, which takes longer.
         threading.Thread(target=self._watch_first, args=(self.process,), daemon=True).start()
-        self._announce()
+        self._announce()  # while the server loads, which takes longer
 
     def _watch_first(self, first: Any) -> None:
         wait([first.sentinel])
-        if self.process is first and first.exitcode == _REFUSED:
+        if self.process is first and first.exitcode == REFUSED:
             self.refused = True
             self.should_exit.set()

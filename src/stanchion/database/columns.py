@@ -49,5 +49,6 @@ class UTCDateTime(TypeDecorator[datetime]):
             return None
         if isinstance(value, str):
             return datetime.fromisoformat(value)
-        aware: datetime = value
-        return aware.astimezone(UTC)
+        moment: datetime = value
+        # asyncpg keeps the first and the last moment as infinities, and gives them back naive.
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -15,6 +16,9 @@ _RETRY_STATES = frozenset({"40001", "40P01", "55P03"})
 """SQLSTATE of a serialization failure, a deadlock, and a lock that was not available."""
 _AWAY_CLASSES = ("08", "53", "57")
 """SQLSTATE classes of connection trouble, exhausted resources, and an operator's stop."""
+_OUT_OF_RANGE = frozenset({"22000", "22001", "22003", "22008", "22021", "22P05"})
+"""SQLSTATE of a value that asyncpg cannot send (also too large, or a lone surrogate), that is too long
+or too large for its column, and of a NUL in a text."""
 _VIOLATIONS: dict[str, Violation] = {
     "23505": "unique",
     "23503": "foreign_key",
@@ -57,10 +61,22 @@ def violation(exc: IntegrityError) -> Violation | None:
 
 
 def is_transient(exc: BaseException) -> bool:
-    """Tell whether the same transaction, started again, may succeed."""
-    if isinstance(exc, DBAPIError):
-        return reason(exc) in _RETRY_STATES or reason(exc).startswith(_SQLITE_BUSY)
-    return isinstance(exc, DatabaseBusyError)
+    """Tell whether the same transaction, started again, may succeed. An exhausted pool has made it wait enough."""
+    said = exc.__cause__ if isinstance(exc, DatabaseBusyError) else exc
+    return isinstance(said, DBAPIError) and (
+        reason(said) in _RETRY_STATES or reason(said).startswith(_SQLITE_BUSY)
+    )
+
+
+def unify(context: ExceptionContext) -> DataError | None:
+    """Make a DataError of a value that cannot be sent: a listener of SQLAlchemy's `handle_error`.
+
+    Where PostgreSQL or its driver reports it, sqlite3 and our column types raise what Python does.
+    """
+    refused = context.original_exception
+    if isinstance(refused, OverflowError | UnicodeEncodeError):
+        return DataError(context.statement, None, refused, hide_parameters=True)
+    return None
 
 
 @contextmanager
@@ -91,6 +107,6 @@ def _meaning(exc: DBAPIError) -> DomainError | None:
         return DatabaseUnavailableError()
     if isinstance(exc, IntegrityError) and violation(exc) in ("unique", "foreign_key"):
         return ConflictError()
-    if isinstance(exc, DataError):
+    if isinstance(exc, DataError) or said in _OUT_OF_RANGE:
         return InvalidError("A value is out of the range that can be stored.")
     return None

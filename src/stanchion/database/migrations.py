@@ -22,7 +22,6 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.operations.ops import MigrationScript
 from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -177,7 +176,7 @@ def _models(app_dir: Path) -> MetaData:
     from sqlmodel import SQLModel
 
     if SQLModel.metadata.naming_convention == MetaData().naming_convention:
-        SQLModel.metadata.naming_convention = _NAMES  # type: ignore[assignment]
+        SQLModel.metadata.naming_convention = _NAMES
     import_models(app_dir)
     return SQLModel.metadata
 
@@ -218,13 +217,13 @@ def _told(directory: Path) -> Iterator[None]:
 def _sentence(exc: Exception, directory: Path) -> str:
     reason = str(exc.orig if isinstance(exc, DBAPIError) else exc).strip().split("\n")[0].rstrip(".")
     kind = "" if isinstance(exc, DBAPIError) else f"{type(exc).__name__}: "
-    frames = [
-        frame for frame in traceback.extract_tb(exc.__traceback__) if Path(frame.filename).parent == directory
-    ]
     if isinstance(exc, SyntaxError) and exc.filename:
         return f"{Path(exc.filename).name}, line {exc.lineno}: {kind}{exc.msg}."
-    if frames:
-        return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}: {kind}{reason}."
+    for frame in reversed(traceback.extract_tb(exc.__traceback__)):
+        path = Path(frame.filename).resolve()
+        # An environment may lie in the app's directory; what it holds is not the app's.
+        if path.is_relative_to(directory.resolve()) and "site-packages" not in path.parts:
+            return f"{path.name}, line {frame.lineno}: {kind}{reason}."
     return f"{kind}{reason}."
 
 
@@ -267,7 +266,7 @@ async def _lock(engine: AsyncEngine, *, needed: bool) -> AsyncIterator[None]:
         return
     async with engine.connect() as plain:
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-        while not (await connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_LOCK})")).scalar():
+        while not (await connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_LOCK})")).scalar():  # noqa: ASYNC110
             await anyio.sleep(0.05)
         try:
             yield

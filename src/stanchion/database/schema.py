@@ -10,8 +10,9 @@ import sqlite3
 from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class State:
             return ""
         if self.status is Status.ahead:
             return (
-                f"The database's schema is ahead: it has {_listed(self.unknown)}, which this code does not know; "
+                f"The database's schema is ahead: it has {_listed(self.unknown)}, unknown to this code; "
                 "use the code that made it, or another database."
             )
         return f"The database's schema is {self.status}: run `stanchion migrate`."
@@ -179,8 +180,8 @@ def _history(table: str, directory: Path) -> History:
         revision, after = _read(path)
         if revision in parents:
             raise SchemaError(
-                f"{path.name} and {files[revision]}.py are both revision {revision}: give one the next number, "
-                "in its name and in `revision`, and let its `down_revision` name the other."
+                f"{path.name} and {files[revision]}.py are both revision {revision}: "
+                "give one the next number, and let its `down_revision` name the other."
             )
         parents[revision] = after
         files[revision] = path.stem
@@ -235,21 +236,17 @@ def _versions(url: str) -> dict[str, frozenset[str]]:
     sqlite = _SQLITE.match(url)
     if sqlite and ":memory:" not in url and "mode=memory" not in url:
         return _sqlite_versions(Path(sqlite["path"]))
-    if _POSTGRESQL.match(url):
-        try:
-            import asyncpg  # noqa: F401 - optional: only the postgres extra brings the driver
-        except ImportError:
-            _refuse(url)
+    if _POSTGRESQL.match(url) and find_spec("asyncpg") is not None:  # the postgres extra brings it
         return in_thread(_postgresql_versions(_POSTGRESQL.sub("postgresql", url)))
     _refuse(url)
+    raise SchemaError("DATABASE_URL cannot be used: write it like sqlite:///./app.db.")
 
 
-def _refuse(url: str) -> NoReturn:
+def _refuse(url: str) -> None:
     """Let the parser of URLs, which knows every reason, say why this one cannot be used."""
     from stanchion.database.url import parse  # SQLAlchemy: paid for on failure alone
 
     parse(url)
-    raise SchemaError("DATABASE_URL cannot be used: write it like sqlite:///./app.db.")
 
 
 def _sqlite_versions(path: Path) -> dict[str, frozenset[str]]:
@@ -273,7 +270,7 @@ def _sqlite_versions(path: Path) -> dict[str, frozenset[str]]:
 
 
 async def _postgresql_versions(dsn: str) -> dict[str, frozenset[str]]:
-    import asyncpg
+    import asyncpg  # optional
 
     try:
         connection = await asyncpg.connect(dsn, timeout=10)

@@ -33,7 +33,7 @@ def parse(text: str) -> URL:
 
 
 def _sqlite(url: URL) -> URL:
-    if not url.database or url.database == ":memory:" or "mode=memory" in url.database:
+    if not url.database or ":memory:" in url.database or url.query.get("mode") == "memory":
         raise DatabaseURLError("DATABASE_URL is SQLite in memory: name a file, like sqlite:///./app.db.")
     if url.host:
         raise DatabaseURLError(

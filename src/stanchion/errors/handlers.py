@@ -38,8 +38,11 @@ def handle_errors(app: FastAPI, *, body_statuses: Iterable[int] = (400,)) -> Non
 
 
 async def domain_error(request: Request, exc: Exception) -> Response:
-    """Shape a DomainError."""
+    """Shape a DomainError; one that is the server's own fault is logged, with its cause."""
     assert isinstance(exc, DomainError)
+    if exc.status >= 500:
+        cause = f"{type(exc.__cause__).__name__}: {exc.__cause__}" if exc.__cause__ else None
+        log.warning("failed", status=exc.status, reason=exc.code, cause=cause)
     return problem(
         request.scope,
         status=exc.status,
@@ -57,7 +60,8 @@ async def http_exception(request: Request, exc: Exception) -> Response:
     if exc.status_code in _NO_BODY:
         return Response(status_code=exc.status_code, headers=headers)
     if exc.status_code == 405:
-        headers["Allow"] = ", ".join(allowed_methods(request))
+        # Only Starlette's StaticFiles, mounted, refuses a method by itself.
+        headers["Allow"] = ", ".join(allowed_methods(request) or ("GET", "HEAD"))
     detail = exc.detail
     extensions: dict[str, Any] = {}
     if not isinstance(detail, str):

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from stanchion.errors import domain
 from stanchion.errors.domain import DomainError
 from stanchion.errors.problem import MEDIA_TYPE, ErrorResponse, code, phrase
 
@@ -13,6 +14,12 @@ Responses = dict[int | str, dict[str, Any]]
 _OPERATIONS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _REF = {"$ref": "#/components/schemas/ErrorResponse"}
 _FASTAPI_OWN = ("HTTPValidationError", "ValidationError")
+# By name: the subclasses that an app adds may want more than a message.
+_BY_STATUS = {
+    kind.status: kind
+    for kind in vars(domain).values()
+    if isinstance(kind, type) and issubclass(kind, DomainError) and "status" in vars(kind)
+}
 
 
 def responses(*errors: type[DomainError] | DomainError) -> Responses:
@@ -107,11 +114,10 @@ def _default_example(status: int) -> dict[str, Any]:
     if status == 422:
         errors = [{"loc": ["body", "title"], "msg": "Field required", "type": "missing"}]
         return _example(422, "The request is not valid: body.title.", "validation_failed", {"errors": errors})
-    known = next((error for error in DomainError.__subclasses__() if error.status == status), None)
-    instance = known() if known else None
-    if instance is None:
+    if status not in _BY_STATUS:
         return _example(status, phrase(status), code(status), {})
-    return _example(status, instance.message, instance.code, instance.extensions)
+    known = _BY_STATUS[status]()
+    return _example(status, known.message, known.code, known.extensions)
 
 
 def _example(status: int, detail: str, error: str, extensions: dict[str, Any]) -> dict[str, Any]:

@@ -39,20 +39,26 @@ def service(anyone: httpx2.AsyncClient) -> dict[str, str]:
     return {"X-API-Key": settings.API_KEY.get_secret_value()}
 
 
-async def sign_up(anyone: httpx2.AsyncClient) -> dict[str, str]:
-    """Make a user, and return the headers of a key of theirs."""
-    account = {"email": f"{secrets.token_hex(8)}@example.com", "password": "correct horse"}
-    assert (await anyone.post("/api/users", json={**account, "name": "Ada"})).status_code == 201
-    created = await anyone.post("/api/keys", json=account)
-    assert created.status_code == 201
-    return {"X-API-Key": created.json()["key"]}
+async def new_user() -> dict[str, str]:
+    """Make a user, and return the headers of a key of theirs. `test_users.py` does it over the API."""
+    from database import database
+    from models import User
+    from stanchion import security
+
+    email = f"{secrets.token_hex(8)}@example.com"
+    async with database.transaction() as session:
+        user = User(email=email, email_key=email, name="Ada", password_hash="none")
+        session.add(user)
+        await session.flush()
+        _, key = await security.create(session, user_id=user.id, name="test")
+    return {"X-API-Key": key}
 
 
 @pytest.fixture
 async def ada(anyone: httpx2.AsyncClient) -> dict[str, str]:
-    return await sign_up(anyone)
+    return await new_user()
 
 
 @pytest.fixture
 async def bob(anyone: httpx2.AsyncClient) -> dict[str, str]:
-    return await sign_up(anyone)
+    return await new_user()

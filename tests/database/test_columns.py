@@ -1,0 +1,94 @@
+"""Column types that behave alike on both databases."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from pydantic import TypeAdapter
+from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
+from sqlalchemy.exc import StatementError
+
+from stanchion.database import BigID, Database, UTCDateTime, now
+from stanchion.errors import InvalidError
+
+pytestmark = pytest.mark.anyio
+
+metadata = MetaData()
+moments = Table(
+    "moments", metadata, Column("id", BigID, primary_key=True), Column("rank", Integer), Column("at", UTCDateTime)
+)
+
+TONGA = timezone(timedelta(hours=13))
+CHATHAM = timezone(timedelta(hours=12, minutes=45))
+MOMENTS = [
+    (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00Z"),
+    (datetime(999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), "0999-12-31T23:59:59.999999Z"),
+    (datetime(1969, 12, 31, 23, 59, tzinfo=UTC), "1969-12-31T23:59:00Z"),
+    (datetime(2026, 1, 31, 9, 30, tzinfo=TONGA), "2026-01-30T20:30:00Z"),
+    (datetime(2026, 1, 31, 9, 30, tzinfo=CHATHAM), "2026-01-30T20:45:00Z"),
+    (datetime(2026, 1, 30, 20, 45, 0, 1, tzinfo=UTC), "2026-01-30T20:45:00.000001Z"),
+    (datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC), "9999-12-31T23:59:59.999999Z"),
+]
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    yield database
+    await database.close()
+
+
+async def test_moments_keep_their_text_and_their_order(database: Database) -> None:
+    async with database.transaction() as session:
+        for rank, (moment, _) in reversed(list(enumerate(MOMENTS))):
+            await session.execute(insert(moments).values(rank=rank, at=moment))
+    async with database.read() as session:
+        rows = (await session.execute(select(moments.c.rank, moments.c.at).order_by(moments.c.at))).all()
+        middle = select(moments.c.rank).where(moments.c.at > MOMENTS[2][0], moments.c.at <= MOMENTS[4][0])
+        assert set(await session.scalars(middle)) == {3, 4}
+    assert [rank for rank, _ in rows] == list(range(len(MOMENTS)))
+    assert [(at, at.tzinfo) for _, at in rows] == [(moment, UTC) for moment, _ in MOMENTS]
+    as_json = TypeAdapter(list[datetime]).dump_python([at for _, at in rows], mode="json")
+    assert as_json == [text for _, text in MOMENTS]
+
+
+async def test_null_stays_null(database: Database) -> None:
+    async with database.transaction() as session:
+        assert await session.scalar(insert(moments).values(at=None).returning(moments.c.at)) is None
+
+
+async def test_a_naive_datetime_is_refused(database: Database) -> None:
+    with pytest.raises(StatementError, match="has no time zone") as refused:
+        async with database.transaction() as session:
+            await session.execute(insert(moments).values(at=datetime(2026, 1, 31)))  # noqa: DTZ001
+    assert isinstance(refused.value.orig, ValueError)
+
+
+async def test_a_moment_before_the_first_in_utc_is_the_clients_mistake(database: Database) -> None:
+    with pytest.raises(InvalidError, match="out of the range"):
+        async with database.transaction() as session:
+            await session.execute(insert(moments).values(at=datetime(1, 1, 1, tzinfo=TONGA)))
+
+
+async def test_ids_count_by_themselves_and_have_64_bits(database: Database) -> None:
+    async with database.transaction() as session:
+        first = await session.scalar(insert(moments).returning(moments.c.id))
+        await session.execute(insert(moments).values(id=2**63 - 1))
+        assert first == 1
+        assert await session.scalar(select(moments.c.id).where(moments.c.id == 2**63 - 1)) == 2**63 - 1
+
+
+async def test_sqlite_keeps_a_text_of_fixed_width(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    async with database.transaction() as session:
+        await (await session.connection()).run_sync(metadata.create_all)
+        await session.execute(insert(moments).values(at=MOMENTS[0][0]))
+        assert await session.scalar(text("SELECT at FROM moments")) == "0001-01-01T00:00:00.000000Z"
+    await database.close()
+
+
+def test_now_is_aware() -> None:
+    assert now().tzinfo is UTC
+    assert abs(now() - datetime.now(UTC)) < timedelta(seconds=5)
