@@ -49,7 +49,7 @@ addresses() { # no registry's address, no path of the machine at hand; brackets 
 coverage_of_tests() {
     if ! [ -e .coverage ] || [ -n "$(find src tests pyproject.toml requirements -newer .coverage -type f \
         -not -path '*/__pycache__/*' -print -quit)" ]; then
-        scripts/test.sh || return 1
+        scripts/test.sh || fail "tests: failed; run: scripts/test.sh"
     fi
     coverage report
 }

@@ -1,4 +1,4 @@
-"""For every test: the plugin that the library ships, asyncio alone under anyio, and logging left as it was."""
+"""For every test: the plugin of the library, asyncio alone under anyio, and logging left as it was."""
 
 import logging
 from collections.abc import Iterator, MutableMapping
@@ -8,7 +8,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-pytest_plugins = ["stanchion.testing.plugin"]
+pytest_plugins = ["stanchion.testing.plugin", "tests.backend"]
 
 
 @pytest.fixture(scope="session")

@@ -127,11 +127,31 @@ def test_again_replaces_the_first_and_leaves_the_handlers_of_others(capsys: Capt
 @FORMATS
 def test_no_secret_by_name_or_by_its_looks(format: Format, capsys: Capture) -> None:
     configure(format=format)
-    names = ("password", "new_password", "API_KEY", "x-api-key", "authorization", "cookie", "DATABASE_URL", "token")
+    names = (
+        "password",
+        "new_password",
+        "API_KEY",
+        "x-api-key",
+        "authorization",
+        "cookie",
+        "DATABASE_URL",
+        "token",
+    )
     log = structlog.stdlib.get_logger("shop")
     log.info("named", **dict.fromkeys(names, "hunter2"), nested={"deep": [{"secret": "hunter2"}]})
-    log.info(f"key {KEY} in the text", url=URL, texts=[KEY, {"a": f"<{KEY}>"}], error=ValueError(KEY), raw=KEY.encode())
-    log.info("odd", a="redis://:hunter2@cache", b="postgresql://ada:hun@ter2@db", c="//h/?password=hunter2&sslmode=on")
+    log.info(
+        f"key {KEY} in the text",
+        url=URL,
+        texts=[KEY, {"a": f"<{KEY}>"}],
+        error=ValueError(KEY),
+        raw=KEY.encode(),
+    )
+    log.info(
+        "odd",
+        a="redis://:hunter2@cache",
+        b="postgresql://ada:hun@ter2@db",
+        c="//h/?password=hunter2&sslmode=on",
+    )
     log.info("typed", url=make_url(URL), hidden=SecretStr("hunter2"))
     logging.getLogger("library").info("key %s at %s", KEY, URL)
     said = capsys.readouterr().err
@@ -208,7 +228,7 @@ async def served(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve())
-        while not server.started:
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as caller:
@@ -221,7 +241,9 @@ async def test_on_a_server_a_crash_is_logged_once_with_its_traceback(app: FastAP
     configure(format="json")
     async with served(app) as caller:
         response = await caller.get("/crash")
-    failed, request = (line for line in lines(capsys) if line["logger"] != "uvicorn.error" or line["level"] != "info")
+    failed, request = (
+        line for line in lines(capsys) if line["logger"] != "uvicorn.error" or line["level"] != "info"
+    )
     assert response.json()["request_id"] == failed["request_id"] == request["request_id"]
     assert (failed["event"], failed["level"], request["status"]) == ("failed", "error", 500)
     assert "RuntimeError: [redacted] postgresql://[redacted]@db.example/shop" in failed["exception"]
@@ -234,4 +256,6 @@ async def test_the_servers_own_lines_have_the_same_form(app: FastAPI, capsys: Ca
         await caller.get("/items/1")
     said = lines(capsys)
     assert all("color_message" not in line for line in said)
-    assert {line["logger"] for line in said} == {"uvicorn.error", "shop", "stanchion.access"}, "no second access log"
+    assert {line["logger"] for line in said} == {"uvicorn.error", "shop", "stanchion.access"}, (
+        "no second access log"
+    )

@@ -41,7 +41,9 @@ def test_a_secret_does_not_show() -> None:
     assert KEY not in repr(Settings.load())
 
 
-def test_the_environment_comes_before_the_file_and_arguments_before_both(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_comes_before_the_file_and_arguments_before_both(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     Path(".env").write_text("PORT=1\nHOST=0.0.0.0\nLOG_LEVEL=DEBUG\nANOTHER=x\n")
     monkeypatch.setenv("PORT", "2")
     monkeypatch.setenv("LOG_LEVEL", "ERROR")
@@ -64,9 +66,11 @@ def test_a_file_alone(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
         (" https://a.example/, http://b.example:81 ,", ["https://a.example", "http://b.example:81"]),
     ],
 )
-def test_origins_are_separated_by_commas(text: str, origins: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_origins_are_separated_by_commas(
+    text: str, origins: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CORS_ORIGINS", text)
-    assert Settings.load().CORS_ORIGINS == origins
+    assert origins == Settings.load().CORS_ORIGINS
 
 
 def test_origins_as_a_list() -> None:
@@ -111,12 +115,14 @@ def test_what_is_wrong_is_named_without_its_value(
     assert name != "API_KEY" or value not in said
 
 
-@pytest.mark.parametrize("key", ["change-me-change-me", "your_api_key_here", "SECRETSECRETSECRET", "aaaaaaaaaaaaaaaaaaaa"])
+@pytest.mark.parametrize(
+    "key", ["change-me-change-me", "your_api_key_here", "SECRETSECRETSECRET", "aaaaaaaaaaaaaaaaaaaa"]
+)
 def test_production_refuses_a_placeholder(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_KEY", key)
     assert sentence() == "API_KEY is a placeholder: set a long random value."
     for environment in ("development", "test"):
-        assert Settings.load(ENVIRONMENT=environment).API_KEY == SecretStr(key)
+        assert SecretStr(key) == Settings.load(ENVIRONMENT=environment).API_KEY
 
 
 def test_any_origin_with_credentials_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

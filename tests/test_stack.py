@@ -61,5 +61,7 @@ def test_a_websocket_has_one_too() -> None:
 
 
 def test_outside_a_path_operation_it_says_what_to_do() -> None:
-    with pytest.raises(RuntimeError, match=r"use it as a dependency, or open `database\.transaction\(\)` yourself"):
+    with pytest.raises(
+        RuntimeError, match=r"use it as a dependency, or open `database\.transaction\(\)` yourself"
+    ):
         function_stack(Request({"type": "http"}))

@@ -8,7 +8,10 @@ from fastapi import Depends, Header, Request
 
 from stanchion.errors import InvalidError, PreconditionFailedError
 
-_ENTITY_TAG = re.compile(r'\s*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
+_ENTITY_TAG = re.compile(r'[\s,]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
+_DOCUMENTED = {"pattern": r'^(\*|(W/)?"[!#-~]*")$'}
+"""For the document alone: FastAPI's own check would know nothing of a header that is repeated.
+No example: /docs would send it, and each change tried there would be a 412."""
 
 
 def etag(version: int) -> str:
@@ -40,7 +43,12 @@ class Precondition:
 async def _if_match(
     request: Request,
     _if_match: Annotated[
-        str | None, Header(alias="If-Match", description="Change only this version: the ETag that you read.")
+        str | None,
+        Header(
+            alias="If-Match",
+            description="Change only this version: the ETag that you read.",
+            json_schema_extra=_DOCUMENTED,
+        ),
     ] = None,
 ) -> Precondition:
     return _read(request, "If-Match")
@@ -49,7 +57,12 @@ async def _if_match(
 async def _if_none_match(
     request: Request,
     _if_none_match: Annotated[
-        str | None, Header(alias="If-None-Match", description="Answer 304 while this ETag is current.")
+        str | None,
+        Header(
+            alias="If-None-Match",
+            description="Answer 304 while this ETag is current.",
+            json_schema_extra=_DOCUMENTED,
+        ),
     ] = None,
 ) -> Precondition:
     return _read(request, "If-None-Match")
@@ -66,7 +79,7 @@ def _read(request: Request, name: str) -> Precondition:
     values = request.headers.getlist(name)
     if not values:
         return Precondition(None)
-    text = ", ".join(values).strip()
+    text = ", ".join(values).strip(" \t,")  # RFC 9110, 5.6.1: empty elements, and lists, are fine
     if text == "*":
         return Precondition(frozenset({"*"}))
     tags: set[str] = set()

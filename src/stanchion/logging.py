@@ -23,8 +23,10 @@ _SECRET_NAMES = re.compile(
     r"password|passwd|secret|token|authorization|cookie|credential|^(x[-_])?(api[-_]?)?key$|dsn|database_url",
     re.IGNORECASE,
 )
-_SECRET_VALUES = re.compile(r"\bst_[a-z2-7]{8}_[A-Za-z0-9_-]{43}|(?<=://)[^/\s:@]*:[^/\s]+(?=@)|(?<=password=)[^\s&]+")
-"""An API key of ours, and the user and password of a URL (raw `@` included), wherever in a text they stand."""
+_SECRET_VALUES = re.compile(
+    r"\bst_[a-z2-7]{8}_[A-Za-z0-9_-]{43}|(?<=://)[^/\s:@]*:[^/\s]+(?=@)|(?<=password=)[^\s&]+"
+)
+"""An API key of ours, and the user and password of a URL (also with a raw `@`), wherever they stand."""
 
 access_log = structlog.stdlib.get_logger("stanchion.access")
 

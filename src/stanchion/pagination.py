@@ -1,9 +1,11 @@
 """Pages of a list: limit and offset, and the links from one page to the next (RFC 8288)."""
 
 from typing import Literal
+from urllib.parse import quote
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.datastructures import URL
 
 
 class Page(BaseModel):
@@ -27,9 +29,9 @@ def add_links(request: Request, response: Response, page: Page, *, more: bool) -
         offsets["prev"] = max(0, page.offset - page.limit)
     if more:
         offsets["next"] = page.offset + page.limit
-    url = request.url
+    # Not request.url: the path in it is decoded, and the Host header is the client's to choose.
+    url = URL(f"{quote(request.scope['path'])}?{request.scope['query_string'].decode('latin-1')}")
     response.headers["Link"] = ", ".join(
-        f'<{target.path}?{target.query}>; rel="{rel}"'
+        f'<{url.include_query_params(limit=page.limit, offset=offset)}>; rel="{rel}"'
         for rel, offset in offsets.items()
-        for target in [url.include_query_params(limit=page.limit, offset=offset)]
     )

@@ -28,7 +28,6 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_file=".env",
         env_file_encoding="utf-8-sig",  # Windows editors put a mark first
-       
         extra="ignore",
         case_sensitive=True,
         hide_input_in_errors=True,
@@ -64,7 +63,9 @@ class Settings(BaseSettings):
             return cls(**values)
         except UnicodeDecodeError:
             raise SettingsError(".env is not UTF-8 text: write it again as plain text.") from None
-        except SourceError as exc:  # a list or a dict of a subclass; the message names the field, and no value
+        except (
+            SourceError
+        ) as exc:  # a list or a dict of a subclass; the message names the field, and no value
             raise SettingsError(f"A setting is not valid JSON: {exc}.") from None
         except ValidationError as exc:
             raise SettingsError(_sentence(exc)) from None

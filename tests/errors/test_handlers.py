@@ -142,7 +142,9 @@ async def test_a_422_names_each_place_and_never_the_value(caller: httpx2.AsyncCl
     assert "hunter2" not in response.text
 
 
-@pytest.mark.parametrize("body", [rb'{"name": "a", "\u0000": 1}', rb'{"name": "a", "sizes": {"\ud800": "b"}}', rb'{"\ud800": 1}'])
+@pytest.mark.parametrize(
+    "body", [rb'{"name": "a", "\u0000": 1}', rb'{"name": "a", "sizes": {"\ud800": "b"}}', rb'{"\ud800": 1}']
+)
 async def test_names_that_cannot_be_text(caller: httpx2.AsyncClient, body: bytes) -> None:
     response = await caller.post("/items", content=body, headers={"Content-Type": "application/json"})
     assert shape(response)[0] == 422
@@ -159,10 +161,14 @@ async def test_bodies_that_cannot_be_read(caller: httpx2.AsyncClient, content: b
 
 async def test_values_json_has_not_stand_in_no_problem(app: FastAPI) -> None:
     @app.post("/any")
-    async def anything(value: Annotated[float, Body(allow_inf_nan=False, embed=True)], q: Annotated[int, Query()]) -> None: ...
+    async def anything(
+        value: Annotated[float, Body(allow_inf_nan=False, embed=True)], q: Annotated[int, Query()]
+    ) -> None: ...
 
     async with client(app) as caller:
-        response = await caller.post("/any?q=nan", content=b'{"value": NaN}', headers={"Content-Type": "application/json"})
+        response = await caller.post(
+            "/any?q=nan", content=b'{"value": NaN}', headers={"Content-Type": "application/json"}
+        )
     assert shape(response)[:2] == (422, "The request is not valid: query.q, body.value.")
     assert "NaN" not in response.text
 
@@ -179,6 +185,7 @@ async def test_a_crash_says_nothing_and_is_logged_once(
     assert isinstance(event["exc_info"], ZeroDivisionError)
 
 
+@pytest.mark.usefixtures("logged")
 async def test_a_crash_goes_on_to_whoever_reports_it(app: FastAPI) -> None:
     async with client(app) as caller:
         with pytest.raises(ZeroDivisionError):

@@ -8,7 +8,14 @@ from fastapi.responses import PlainTextResponse
 from fastapi.security import APIKeyHeader
 from pydantic import BaseModel
 
-from stanchion.errors import DomainError, InvalidError, NotFoundError, UnavailableError, handle_errors, responses
+from stanchion.errors import (
+    DomainError,
+    InvalidError,
+    NotFoundError,
+    UnavailableError,
+    handle_errors,
+    responses,
+)
 
 REF = {"$ref": "#/components/schemas/ErrorResponse"}
 
@@ -40,7 +47,9 @@ def document() -> dict[str, Any]:
     @app.get("/dear", responses=responses(TooDearError(7), DomainError))
     async def dear() -> None: ...
 
-    @app.get("/items/{item_id}", responses=responses(NotFoundError("No item", "item_not_found"), UnavailableError))
+    @app.get(
+        "/items/{item_id}", responses=responses(NotFoundError("No item", "item_not_found"), UnavailableError)
+    )
     async def read(item_id: int, key: Annotated[str, Security(key)]) -> None: ...
 
     @app.get("/own", responses={404: {"model": OwnError}, 429: {"description": "Often"}, 418: {}, "4XX": {}})

@@ -29,4 +29,5 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
     @staticmethod
     def _announced(scope: Scope) -> int:
         text = Headers(scope=scope).get("content-length", "")
-        return int(text) if text.isascii() and text.isdigit() else 0
+        # Of more digits Python makes no int; 20 are more than any limit.
+        return int(text.lstrip("0")[:20] or 0) if text.isascii() and text.isdigit() else 0

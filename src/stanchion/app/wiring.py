@@ -6,6 +6,7 @@ from stanchion import logging
 from stanchion.app.body import BodyLimitMiddleware
 from stanchion.app.cors import ProblemCORSMiddleware
 from stanchion.app.docs import serve_docs
+from stanchion.app.document import correct_document
 from stanchion.app.health import add_health
 from stanchion.app.slashes import answer_both_slashes
 from stanchion.database import Database
@@ -45,6 +46,7 @@ def install(app: FastAPI, settings: Settings, database: Database | None = None) 
     """
     logging.configure(format=settings.LOG_FORMAT, level=settings.LOG_LEVEL)
     handle_errors(app, body_statuses=(400, 413))
+    correct_document(app)
     app.add_middleware(BodyLimitMiddleware, max_body_size=settings.MAX_BODY_SIZE)
     app.add_middleware(
         ProblemCORSMiddleware,

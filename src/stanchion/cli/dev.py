@@ -33,21 +33,21 @@ def dev(
     # Nothing here may import FastAPI or SQLAlchemy: each start would pay for them twice.
     from stanchion.cli import server
 
-    listener = server.listen(*address, command="dev")
-    listener.listen(2048)  # from now on nobody else gets the port, and a request waits for the app
-    if written:
-        typer.echo(f"Wrote {', '.join(written)} to .env.")
-    for label in _migrated(url, directory):
-        typer.echo(f"Migrated: {label}.")
+    with server.listen(*address, command="dev") as listener:
+        listener.listen(2048)  # from now on nobody else gets the port, and a request waits for the app
+        if written:
+            typer.echo(f"Wrote {', '.join(written)} to .env.")
+        for label in _migrated(url, directory):
+            typer.echo(f"Migrated: {label}.")
 
-    def announce() -> None:
-        _announce(server.base_url(address[0], listener), environment.get("API_KEY") or "")
+        def announce() -> None:
+            _announce(server.base_url(address[0], listener), environment.get("API_KEY") or "")
 
-    if no_reload:
-        announce()
-        server.serve(directory, listener, timeout_graceful_shutdown=2, proxy_headers=False)
-    else:
-        server.serve_reloading(directory, listener, announce)
+        if no_reload:
+            announce()
+            server.serve(directory, listener, timeout_graceful_shutdown=2, proxy_headers=False)
+        else:
+            server.serve_reloading(directory, listener, announce)
 
 
 def _migrated(url: str, app_dir: Path) -> list[str]:

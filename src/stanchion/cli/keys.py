@@ -3,8 +3,9 @@
 import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -30,6 +31,13 @@ User = Annotated[
 ]
 
 
+class Scope(StrEnum):
+    """What a key may do."""
+
+    read = "read"
+    write = "write"
+
+
 def _duration(text: str) -> timedelta:
     match = re.fullmatch(r"(\d{1,8})([smhdw])", text.strip(), re.ASCII)
     duration = timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else timedelta(0)
@@ -43,7 +51,7 @@ def create(
     user: User = None,
     name: Annotated[str, typer.Option(help="What to know it by.")] = "command line",
     scope: Annotated[
-        list[Literal["read", "write"]] | None, typer.Option(help="What it may do. [default: read and write]")
+        list[Scope] | None, typer.Option(help="What it may do. [default: read and write]")
     ] = None,
     expires_in: Annotated[
         timedelta | None,
@@ -60,9 +68,8 @@ def create(
         from stanchion.security import keys as store
 
         owner = await _user_id(session, user, app_dir)
-        return await store.create(
-            session, user_id=owner, name=name, scopes=scope or store.ALL_SCOPES, expires_at=expires_at
-        )
+        scopes = [one for one in store.ALL_SCOPES if not scope or one in scope]
+        return await store.create(session, user_id=owner, name=name, scopes=scopes, expires_at=expires_at)
 
     key, secret = _in_transaction(work, app_dir)
     whose = "the service" if key.user_id is None else f"user {key.user_id}"

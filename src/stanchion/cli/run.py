@@ -47,15 +47,15 @@ def run(
     current = state(environment.database_url(), directory)
     if current.advice:
         raise Failure(current.advice)
-    listener = server.listen(*address, command="run")
-    server.serve(
-        directory,
-        listener,
-        workers=workers,
-        timeout_graceful_shutdown=10,
-        proxy_headers=proxy_headers,
-        forwarded_allow_ips=forwarded_allow_ips or "127.0.0.1,::1",
-    )
+    with server.listen(*address, command="run") as listener:
+        server.serve(
+            directory,
+            listener,
+            workers=workers,
+            timeout_graceful_shutdown=10,
+            proxy_headers=proxy_headers,
+            forwarded_allow_ips=forwarded_allow_ips or "127.0.0.1,::1",
+        )
 
 
 def _settle(app_dir: Path) -> None:

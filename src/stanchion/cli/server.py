@@ -1,19 +1,22 @@
 """Uvicorn, as the command runs it: on a socket that is bound first, so that a taken port is a sentence."""
 
 import errno
+import multiprocessing
+import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from uvicorn import Server
+from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.basereload import HANDLED_SIGNALS
 from uvicorn.supervisors.watchfilesreload import WatchFilesReload
+from watchfiles import watch
 
 from stanchion.cli.failure import Failure
 from stanchion.cli.process import REFUSED, AppConfig
@@ -66,13 +69,17 @@ def serve(app_dir: Path, listener: socket.socket, *, workers: int = 1, **options
     """Serve `main:app` until a signal, in this process or with a supervisor over several."""
     config = _config(app_dir, workers=workers, **options)
     if workers == 1:
-        with suppress(KeyboardInterrupt):  # raised once the server has ended, in good order
-            Server(config).run([listener])
+        _run(config, [listener])
         return
     supervisor = Multiprocess(config, sockets=[listener])
     supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         sys.exit(1)
+
+
+def _run(config: Config, sockets: list[socket.socket]) -> None:
+    with suppress(KeyboardInterrupt):  # raised once the server has ended, in good order
+        Server(config).run(sockets)
 
 
 def _config(app_dir: Path, **options: Any) -> AppConfig:
@@ -107,14 +114,40 @@ class _Reload(WatchFilesReload):
         super().__init__(config, target, sockets)
         self._announce = announce
         self.refused = False
+        self.watcher = watch(
+            *self.reload_dirs,
+            watch_filter=None,
+            stop_event=self.should_exit,
+            rust_timeout=50,
+            yield_on_timeout=True,
+            ignore_permission_denied=True,
+        )
 
     def startup(self) -> None:
-        super().startup()
+        if sys.platform == "linux" and threading.active_count() == 1:
+            self._fork()
+        else:
+            super().startup()
+        next(self.watcher, None)  # it watches from now on: what is saved while the server loads is not missed
         threading.Thread(target=self._watch_first, args=(self.process,), daemon=True).start()
         self._announce()  # while the server loads, which takes longer
 
+    def _fork(self) -> None:
+        """Start the first server as a copy of this process, which has loaded a fifth of what it needs.
+
+        Not the later ones: by then a thread watches the files, and a process with threads must not be copied.
+        """
+        first: Any = multiprocessing.get_context("fork").Process(
+            target=_run, args=(self.config, self.sockets)
+        )
+        first.start()
+        self.process = first
+        # After the copy was made, which must not be deaf to these while it loads.
+        for number in HANDLED_SIGNALS:
+            signal.signal(number, self.signal_handler)
+
     def _watch_first(self, first: Any) -> None:
-        wait([first.sentinel])
+        first.join()
         if self.process is first and first.exitcode == REFUSED:
             self.refused = True
             self.should_exit.set()

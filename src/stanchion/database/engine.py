@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 import anyio
 from sqlalchemy import event, text
-from sqlalchemy.engine import URL, Connection
+from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 from starlette.requests import HTTPConnection
 
-from stanchion.database.failures import DatabaseUnavailableError, is_transient, translated
+from stanchion.database import sqlite
+from stanchion.database.failures import DatabaseUnavailableError, is_transient, translated, unify
 from stanchion.database.journal import JournaledSession
 from stanchion.database.schema import heads, is_current
 from stanchion.database.url import parse
@@ -22,9 +22,8 @@ from stanchion.stack import function_stack
 T = TypeVar("T")
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_READ_ONLY = "stanchion_read_only"
-_BUSY_TIMEOUT = 5.0
-"""Seconds that a SQLite writer waits for the one before it."""
+_POOL_TIMEOUT = 10.0
+"""Seconds that a request waits for a connection when all are taken."""
 _IDLE_IN_TRANSACTION = "60s"
 """A transaction left open longer is ended by PostgreSQL: it would hold locks and the change feed back."""
 
@@ -45,7 +44,7 @@ class Database:
         self._heads = heads(app_dir) if app_dir else {}
         self.engine: AsyncEngine = _create_engine(self.url, pool_size)
         # The same pool; the option tells SQLite's BEGIN that nothing will be written.
-        self._reader = self.engine.execution_options(**{_READ_ONLY: True})
+        self._reader = self.engine.execution_options(**{sqlite.READ_ONLY: True})
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -83,19 +82,20 @@ class Database:
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 5) -> T:
         """Run `work` in a transaction of its own and commit it, again if the database asks for that.
 
-        A serialization failure, a deadlock or a locked database rolls back and starts over,
+        A serialization failure, a deadlock or a lock that was not to be had rolls back and starts over,
         after a short random pause, up to `attempts` times: so `work` must have no effect
         outside its session. Raises what the last attempt raised.
         """
-        for attempt in range(1, attempts + 1):
+        for attempt in range(1, attempts):
             try:
                 async with self.transaction() as session:
                     return await work(session)
             except Exception as exc:
-                if attempt == attempts or not is_transient(exc):
+                if not is_transient(exc):
                     raise
             await anyio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads retries, no secret
-        raise AssertionError("unreachable: the last attempt returns or raises")
+        async with self.transaction() as session:
+            return await work(session)
 
     async def ping(self) -> None:
         """Ask the database for an answer. Raises UnavailableError where there is none."""
@@ -140,20 +140,18 @@ def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
     options: dict[str, Any] = {
         "pool_size": pool_size,
         "max_overflow": pool_size,
-        "pool_timeout": 10,
+        "pool_timeout": _POOL_TIMEOUT,
         # Parameters hold passwords and keys: no error message and no log may show them.
         "hide_parameters": True,
     }
     if url.get_backend_name() == "sqlite":
+        engine = sqlite.create_engine(url, **options)
+    else:
         engine = create_async_engine(
-            url, connect_args={"timeout": _BUSY_TIMEOUT, "isolation_level": None}, **options
+            "postgresql+asyncpg://", async_creator=_postgresql_connector(url), pool_pre_ping=True, **options
         )
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_sqlite)
-        return engine
-    return create_async_engine(
-        "postgresql+asyncpg://", async_creator=_postgresql_connector(url), pool_pre_ping=True, **options
-    )
+    event.listen(engine.sync_engine, "handle_error", unify)
+    return engine
 
 
 def _postgresql_connector(url: URL) -> Callable[..., Awaitable[Any]]:
@@ -174,16 +172,3 @@ def _postgresql_connector(url: URL) -> Callable[..., Awaitable[Any]]:
             raise DatabaseUnavailableError from exc
 
     return connect
-
-
-def _prepare_sqlite(connection: Any, _: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    read_only = connection.get_execution_options().get(_READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

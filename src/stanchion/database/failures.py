@@ -61,7 +61,10 @@ def violation(exc: IntegrityError) -> Violation | None:
 
 
 def is_transient(exc: BaseException) -> bool:
-    """Tell whether the same transaction, started again, may succeed. An exhausted pool has made it wait enough."""
+    """Tell whether the same transaction, started again, may succeed.
+
+    One that got no connection has waited long enough.
+    """
     said = exc.__cause__ if isinstance(exc, DatabaseBusyError) else exc
     return isinstance(said, DBAPIError) and (
         reason(said) in _RETRY_STATES or reason(said).startswith(_SQLITE_BUSY)

@@ -7,11 +7,12 @@ No alembic.ini and no env.py in a project: a revision is a file in its `migratio
 
 import importlib
 import re
+import sqlite3
 import sys
 import traceback
 from argparse import Namespace
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -235,6 +236,7 @@ async def _run_connected(url: str, work: Callable[[Connection], T], alone: bool)
     database = Database(url, pool_size=2)
     is_sqlite = database.url.get_backend_name() == "sqlite"
     if is_sqlite:
+        _open_sqlite(database.url.database or "")
         event.listen(database.engine.sync_engine, "connect", _prepare_sqlite)
     try:
         async with (
@@ -272,6 +274,15 @@ async def _lock(engine: AsyncEngine, *, needed: bool) -> AsyncIterator[None]:
             yield
         finally:
             await connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_LOCK})")
+
+
+def _open_sqlite(path: str) -> None:
+    """Make sure of the file: the async driver's thread would outlive a failure to open it, and complain."""
+    try:
+        with closing(sqlite3.connect(path, timeout=_PATIENCE / 1000)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.Error as exc:
+        raise SchemaError(f"{path} cannot be opened ({exc}): correct DATABASE_URL, or its folder.") from exc
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:

@@ -66,18 +66,19 @@ class KeyGuard:
             str | None,
             Header(
                 alias="X-User-ID",
-                description="With the service key, the user to act for; with a user's key, that user or nobody.",
+                description="With the service key, the user to act for; with a user's, that user or nobody.",
                 # Only for the document: FastAPI's own check would answer before the key is looked at.
-                json_schema_extra={"pattern": "^[1-9][0-9]{0,18}$", "example": "1"},
+                # No example: /docs would send it, and there may be no such user.
+                json_schema_extra={"pattern": "^[1-9][0-9]{0,18}$"},
             ),
         ] = None,
     ) -> Caller:
         """Return who is asking. The parameters are for the OpenAPI document: repeats matter here."""
         credential = self._credential(request)
-        named = _named_user(request)
         if self._service_digest and hmac.compare_digest(digest(credential), self._service_digest):
-            return await self._service(None, named)
+            return await self._service(None, _named_user(request))
         key = await self._stored(credential)
+        named = _named_user(request)
         scope = "read" if request.method in _READING else "write"
         if scope not in key.scopes:
             _refuse(ForbiddenError(f"This key may not {scope}.", "scope_missing"), prefix=key.prefix)

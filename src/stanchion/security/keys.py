@@ -1,6 +1,7 @@
 """API keys: random, shown once, kept as a hash, revocable."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +27,7 @@ from stanchion.secret import new_key
 
 Scope = Literal["read", "write"]
 ALL_SCOPES: tuple[Scope, ...] = ("read", "write")
+_PREFIX = re.compile(r"(st_[a-z2-7]{8})_")
 
 log = structlog.stdlib.get_logger("stanchion.security")
 
@@ -73,8 +75,9 @@ def digest(key: str) -> str:
 
 
 def prefix(key: str) -> str:
-    """Return the part of a key that may be shown: `st_ab2cd3ef`."""
-    return key[:11]
+    """Return the part of a key that may be shown, `st_ab2cd3ef`; nothing of a text that is no key of ours."""
+    ours = _PREFIX.match(key)
+    return ours[1] if ours else ""
 
 
 async def create(

@@ -63,7 +63,7 @@ async def verify_password(password: SecretStr, hashed: str | None) -> bool:
 
     def verify() -> bool:
         try:
-            return _hasher().verify(_text(password), hashed or _dummy()) and hashed is not None
+            return _hasher().verify(_text(password), hashed or _dummy()) and bool(hashed)
         except PwdlibError:
             return False
 
@@ -71,7 +71,8 @@ async def verify_password(password: SecretStr, hashed: str | None) -> bool:
 
 
 def _text(password: SecretStr) -> bytes:
-    return password.get_secret_value().encode()
+    # surrogatepass: JSON can hold a lone surrogate, and Pydantic lets it into a SecretStr.
+    return password.get_secret_value().encode("utf-8", "surrogatepass")
 
 
 async def _in_turn(work: Callable[[], T]) -> T:

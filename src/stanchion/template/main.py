@@ -22,7 +22,16 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 app = FastAPI(
     title="Todo API",
     version="1.0.0",
-    description="Todos, users and API keys. Press Authorize and paste API_KEY from .env.",
+    description="Todos, users and API keys. Press **Authorize** and paste a key: `API_KEY` from `.env`, "
+    "or your own from `POST /api/keys`. Then open an operation and press **Try it out**.",
+    openapi_tags=[
+        {"name": "todos", "description": "Your todos; the service key's belong to no user."},
+        {"name": "users", "description": "Sign up, and who you are."},
+        {"name": "keys", "description": "API keys: get one for your email and password, list, revoke."},
+        {"name": "actions", "description": "Something done to many todos at once."},
+        {"name": "stream", "description": "Server-Sent Events."},
+        {"name": "health", "description": "Whether it works. These want no key."},
+    ],
     lifespan=lifespan,
 )
 

@@ -71,7 +71,7 @@ class KeyCreate(Schema):
     name: Name = Field("api", examples=["laptop"])
     scopes: list[Literal["read", "write"]] = Field(["read", "write"], min_length=1, max_length=2)
     expires_in_days: int | None = Field(
-        None, ge=1, le=3650, description="Without it, the key does not expire."
+        None, ge=1, le=3650, description="Without it, the key does not expire.", examples=[365]
     )
 
 

@@ -79,4 +79,3 @@ def _throw_away(database: str, stack: ExitStack) -> str:
         return stack.enter_context(postgres.server()).create_database()
     except postgres.PostgresUnavailable as error:
         raise pytest.UsageError(str(error)) from error  # pytest prints the sentence, without a traceback
-

@@ -1,0 +1,57 @@
+"""SQLite: connections for many readers and one writer at a time."""
+
+import sqlite3
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import aiosqlite
+import anyio
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+READ_ONLY = "stanchion_read_only"
+"""The execution option that says that nothing will be written."""
+_BUSY_TIMEOUT = 5.0
+"""Seconds that a writer waits for the one before it."""
+
+
+def create_engine(url: URL, **options: Any) -> AsyncEngine:
+    """Return an engine that begins with BEGIN IMMEDIATE, or with BEGIN where READ_ONLY is set."""
+    # isolation_level=None: sqlite3 begins nothing by itself.
+    arguments = {"timeout": _BUSY_TIMEOUT, "isolation_level": None, "async_creator_fn": _connect}
+    engine = create_async_engine(url, connect_args=arguments, **options)
+    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+class _Connection(aiosqlite.Connection):
+    """Ends the statement in hand before a cancellation, which could not stop its thread anyway.
+
+    SQLAlchemy closes a connection that was cancelled in a statement, twice under anyio; the first
+    close then waits for a thread that the second has ended, and the event loop never stops.
+    """
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        with anyio.CancelScope(shield=True):
+            return await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]
+
+
+def _connect(path: str, **options: Any) -> _Connection:
+    return _Connection(partial(sqlite3.connect, path, **options), iter_chunk_size=64)
+
+
+def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    read_only = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -1,0 +1,47 @@
+"""/docs without the internet."""
+
+import re
+
+import pytest
+from fastapi import FastAPI
+
+from stanchion.app.docs import serve_docs
+from stanchion.testing import client
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("root", ["", "/v1"])
+async def test_all_it_loads_is_served_here(root: str) -> None:
+    app = FastAPI(title="Shop", swagger_ui_parameters={"docExpansion": "none"})
+    app.root_path = root
+    serve_docs(app)
+    async with client(app) as caller:
+        page = await caller.get(f"{root}/docs")
+        assert page.status_code == 200
+        assert "<title>Shop - docs</title>" in page.text
+        assert '"persistAuthorization": true' in page.text
+        assert '"docExpansion": "none"' in page.text
+        assert "//cdn" not in page.text
+        assert "https://" not in page.text
+        loaded = re.findall(r'(?:src|href)="([^"]+)"', page.text) + re.findall(r"url: '([^']+)'", page.text)
+        assert len(loaded) == 4
+        for url in loaded:
+            assert url.startswith(f"{root}/")
+            assert (await caller.get(url)).status_code == 200
+
+
+async def test_a_path_of_ones_own_and_parameters_of_ones_own() -> None:
+    app = FastAPI(docs_url="/manual", swagger_ui_parameters={"persistAuthorization": False})
+    serve_docs(app)
+    async with client(app) as caller:
+        assert '"persistAuthorization": false' in (await caller.get("/manual")).text
+        assert (await caller.get("/docs")).status_code == 404
+
+
+@pytest.mark.parametrize("off", ["docs_url", "openapi_url"])
+async def test_an_app_without_docs_gets_none(off: str) -> None:
+    app = FastAPI(**{off: None})  # type: ignore[arg-type]
+    before = list(app.router.routes)
+    serve_docs(app)
+    assert app.router.routes == before

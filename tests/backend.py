@@ -1,0 +1,103 @@
+"""The template as a real server: uvicorn in a process of its own, on each database."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from stanchion.database import migrations
+from stanchion.secret import new_key
+from stanchion.testing import postgres
+
+TEMPLATE = Path(__file__).parents[1] / "src" / "stanchion" / "template"
+PATIENCE = 30.0
+
+
+@dataclass
+class Backend:
+    """A running server: where it is, its service key, its database, and what it has logged."""
+
+    url: str
+    database_url: str
+    directory: Path
+    key: str = field(default_factory=new_key)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"X-API-Key": self.key}
+
+    def client(self, **options: Any) -> httpx2.Client:
+        return httpx2.Client(base_url=self.url, timeout=PATIENCE, **options)
+
+    def log(self) -> list[dict[str, Any]]:
+        lines = (self.directory / "log").read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
+
+    @contextmanager
+    def serving(self, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+        """Start the server; stop it, by its id, at the end."""
+        port = self.url.rpartition(":")[2]
+        command = [sys.executable, "-m", "uvicorn", "main:app", "--app-dir", str(TEMPLATE), "--port", port]
+        settings = {
+            "DATABASE_URL": self.database_url,
+            "ENVIRONMENT": "test",
+            "API_KEY": self.key,
+            "LOG_FORMAT": "json",
+            "SIGN_IN_LIMIT": "100000/minute",
+            "STREAM_INTERVAL": "0",
+            **environment,
+        }
+        with (self.directory / "log").open("a") as log:
+            process = subprocess.Popen(
+                command, cwd=self.directory, env={**os.environ, **settings}, stdout=log, stderr=log
+            )
+            try:
+                self._wait(process)
+                yield process
+            finally:
+                process.terminate()
+                process.wait(PATIENCE)
+
+    def _wait(self, process: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                httpx2.get(f"{self.url}/health", timeout=1).raise_for_status()
+                return
+            except httpx2.HTTPError:
+                time.sleep(0.05)
+        raise AssertionError((self.directory / "log").read_text())
+
+
+def make(directory: Path, database_url: str) -> Backend:
+    """Return a backend on a free port, with its database migrated, not started."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    migrations.upgrade(database_url, TEMPLATE)
+    return Backend(f"http://127.0.0.1:{port}", database_url, directory)
+
+
+@pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
+    """The running backend, once on each engine. At its end the log must hold no crash."""
+    directory = tmp_path_factory.mktemp(request.param)
+    if request.param == "sqlite":
+        url = f"sqlite:///{directory}/test.db"
+    else:
+        server: postgres.Cluster = request.getfixturevalue("postgres_server")
+        url = server.create_database()
+    made = make(directory, url)
+    with made.serving():
+        yield made
+    assert not [line for line in made.log() if line.get("event") == "failed"]
+    assert "Traceback" not in (directory / "log").read_text()

@@ -1,0 +1,215 @@
+"""`stanchion dev`: the first start, the second, what it refuses, reload, and how it ends."""
+
+import json
+import shlex
+import socket
+import sqlite3
+import stat
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import stanchion
+from stanchion.cli import server
+from stanchion.cli.dev import _announce
+
+TEMPLATE = str(Path(stanchion.__file__).parent / "template")
+BAD_LEVEL = "LOG_LEVEL is not valid: "
+
+LOADED = """
+import sys
+from stanchion.cli import main, server
+
+def serve(app_dir, listener, announce):
+    announce()
+    print("LOADED", *{"fastapi", "sqlalchemy", "alembic", "structlog"} & set(sys.modules))
+
+server.serve_reloading = serve
+main()
+"""
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def paste(line: str) -> Any:
+    """Do what the shell and curl do with a printed line; return the JSON that comes back."""
+    words = shlex.split(line)
+    assert words.pop(0) == "curl"
+    method, headers, data, url = "GET", {}, None, ""
+    while words:
+        word = words.pop(0)
+        if word == "-X":
+            method = words.pop(0)
+        elif word == "-H":
+            name, _, value = words.pop(0).partition(": ")
+            headers[name] = value
+        elif word == "-d":
+            data = words.pop(0).encode()
+        else:
+            url = word
+    request = urllib.request.Request(url, data, headers, method=method)
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
+
+
+def test_the_first_start_and_the_second(folder: Path, dev: Any) -> None:
+    running = dev("--app-dir", TEMPLATE)
+    post, get = (line for line in running.out.splitlines() if line.startswith("curl "))
+    assert paste(post)["title"] == "Buy milk"
+    assert [todo["title"] for todo in paste(get)] == ["Buy milk"]
+    assert running.get("/docs").status == 200
+    assert running.get("/health/ready").status == 200
+    assert "Wrote ENVIRONMENT, DATABASE_URL, API_KEY to .env.\n" in running.out
+    assert "Migrated: stanchion 0001_api_keys.\nMigrated: 0001_" in running.out
+    assert f"Docs    {running.url}/docs\n" in running.out
+    assert "\x1b" not in running.out
+    assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
+    assert (folder / "shop.db").exists()
+    written = (folder / ".env").read_text()
+    assert running.stop()[0] == 0
+
+    command = [sys.executable, "-c", LOADED, "dev", "--port", "0", "--app-dir", TEMPLATE]
+    said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert said.stdout.endswith("LOADED\n")
+    assert said.stdout.startswith("Serving http://127.0.0.1:")
+    assert (folder / ".env").read_text() == written
+
+
+def test_a_change_reloads(backend: Path, dev: Any) -> None:
+    running = dev()
+    assert b'"said":"first"' in running.get().read()
+    source = (backend / "main.py").read_text()
+    (backend / "main.py").write_text(source.replace("first", "second"))
+    running.until(lambda: b'"said":"second"' in running.get().read())
+
+    with (backend / ".env").open("a") as file:
+        file.write("LOG_LEVEL=LOUD\n")
+    running.until(lambda: BAD_LEVEL in running.err)
+    assert running.process.poll() is None
+    (backend / ".env").write_text((backend / ".env").read_text().replace("LOUD", "INFO"))
+    assert b'"said":"second"' in running.get().read()
+    assert "Traceback" not in running.err
+    assert running.stop()[0] == 0
+
+
+def test_it_ends_with_a_stream_open(backend: Path, dev: Any) -> None:
+    running = dev()
+    assert running.get("/stream").read(11) == b"data: tick\n"
+    status, seconds = running.stop()
+    assert status == 0
+    assert seconds < 3
+
+
+def test_without_reload(backend: Path, dev: Any) -> None:
+    running = dev("--no-reload", "--host", "0.0.0.0")
+    assert running.url.startswith("http://127.0.0.1:")
+    assert running.get().status == 200
+    assert running.stop()[0] == 0
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize(("host", "url"), [("::1", "http://[::1]:"), ("::", "http://[::1]:")])
+def test_ipv6(folder: Path, capfd: pytest.CaptureFixture[str], host: str, url: str) -> None:
+    with server.listen(host, 0, command="dev") as listener:
+        assert listener.family is socket.AF_INET6
+        base = server.base_url(host, listener)
+    assert base.startswith(url)
+    _announce(base, "st_key")
+    assert f"curl '{base}/api/todos' -H 'X-API-Key: st_key'\n" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("option", [(), ("--no-reload",)])
+def test_settings_that_are_refused(backend: Path, start: Any, option: tuple[str, ...]) -> None:
+    running = start("dev", "--port", "0", *option, LOG_LEVEL="LOUD")
+    assert running.process.wait(30) == 1
+    assert running.err.startswith(BAD_LEVEL)
+    assert running.err.count("\n") == 1
+
+
+def test_an_app_that_cannot_be_imported_waits_for_the_next_change(backend: Path, dev: Any) -> None:
+    source = (backend / "main.py").read_text()
+    (backend / "main.py").write_text("import nowhere_at_all\n")
+    running = dev()
+    running.until(lambda: "No module named 'nowhere_at_all'" in running.err)
+    (backend / "main.py").write_text(source)
+    assert running.get().status == 200
+    assert running.stop()[0] == 0
+
+
+def test_a_taken_port(backend: Path, call: Any) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        said = call("dev", "--port", str(port))
+    assert (said.status, said.out) == (1, "")
+    assert said.err == f"Port {port} is taken: try `stanchion dev --port {port + 1}`.\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "sentence"),
+    [
+        ("no.host.invalid", "HOST 'no.host.invalid' is no address: try `stanchion dev --host 127.0.0.1`.\n"),
+        (
+            "192.0.2.1",
+            "192.0.2.1 is no address of this machine (Cannot assign requested address): try `stanchion ",
+        ),
+    ],
+)
+def test_an_address_that_is_not_this_machines(backend: Path, call: Any, host: str, sentence: str) -> None:
+    said = call("dev", "--host", host, "--port", "0")
+    assert said.status == 1
+    assert said.err.startswith(sentence)
+
+
+def test_a_schema_that_is_ahead(backend: Path, call: Any) -> None:
+    (backend / ".env").write_text("DATABASE_URL=sqlite:///./a.db\n")
+    assert call("migrate").status == 0
+    with sqlite3.connect("a.db") as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0007'")
+    connection.close()
+    said = call("dev", "--port", "0")
+    assert said.status == 1
+    assert said.err.startswith(
+        "The database's schema is ahead: it has revision 0007, unknown to this code; use "
+    )
+    assert said.err.count("\n") == 1
+
+
+def test_a_broken_env_file(backend: Path, call: Any) -> None:
+    (backend / ".env").write_text("A=1\nwhat is this\n")
+    said = call("dev")
+    assert (said.status, said.err) == (
+        1,
+        ".env, line 2 cannot be read: write NAME=value, with every quote closed.\n",
+    )
+    (backend / ".env").write_text("PORT=abc\n")
+    said = call("dev")
+    assert said.status == 1
+    assert said.err.startswith("PORT is not valid: 'abc' is no number from 0 to 65535;")
+
+
+def test_a_folder_without_a_backend(folder: Path, call: Any) -> None:
+    said = call("dev")
+    assert said.status == 1
+    assert (
+        said.err == f"There is no main.py in {folder}: go where your backend is, or name it with --app-dir.\n"
+    )
+    assert not (folder / ".env").exists()
+
+
+def test_a_bug_is_not_hidden(backend: Path, call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stanchion.cli.dev.Environment", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        call("dev")

@@ -1,0 +1,242 @@
+"""KeyGuard: who may act for whom, and every way to be refused."""
+
+from collections.abc import AsyncIterator, MutableMapping
+from datetime import timedelta
+from typing import Annotated, Any
+
+import httpx2
+import pytest
+from fastapi import Depends, FastAPI
+from pydantic import SecretStr
+from sqlalchemy import Column, MetaData, Table, insert
+
+from stanchion.database import BigID, Database, now
+from stanchion.errors import handle_errors
+from stanchion.secret import new_key
+from stanchion.security import Caller, KeyGuard, create, revoke
+from stanchion.security.keys import metadata
+from stanchion.testing import client
+
+pytestmark = pytest.mark.anyio
+
+SERVICE = new_key()
+users = Table("users", MetaData(), Column("id", BigID, primary_key=True))
+
+Keys = dict[str, str]
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+        await connection.run_sync(users.metadata.create_all)
+        await connection.execute(insert(users), [{"id": 1}, {"id": 2}])
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def keys(database: Database) -> Keys:
+    """A key of each kind, by name; the first is user 1's."""
+    soon, gone = now() + timedelta(minutes=1), now() - timedelta(seconds=1)
+    async with database.transaction() as session:
+        made = {
+            "ada": await create(session, user_id=1, name="a", expires_at=soon),
+            "reader": await create(session, user_id=1, name="a", scopes=["read"]),
+            "writer": await create(session, user_id=1, name="a", scopes=["write"]),
+            "stored": await create(session, user_id=None, name="a"),
+            "expired": await create(session, user_id=1, name="a", expires_at=gone),
+            "revoked": await create(session, user_id=1, name="a"),
+            "orphan": await create(session, user_id=99, name="a"),
+        }
+        await revoke(session, made["revoked"][0].id)
+    return {"service": SERVICE, "unknown": new_key(), **{name: secret for name, (_, secret) in made.items()}}
+
+
+def guarded(guard: KeyGuard) -> FastAPI:
+    app = FastAPI()
+    handle_errors(app)
+
+    @app.get("/")
+    @app.head("/")
+    @app.post("/")
+    @app.delete("/")
+    async def who(caller: Annotated[Caller, Depends(guard)]) -> list[int | None]:
+        return [caller.key_id, caller.user_id]
+
+    return app
+
+
+@pytest.fixture
+async def caller(database: Database) -> AsyncIterator[httpx2.AsyncClient]:
+    guard = KeyGuard(database, service_key=SecretStr(SERVICE), users=users.c.id, hint="Look in .env.")
+    async with client(guarded(guard)) as caller:
+        yield caller
+
+
+async def ask(caller: httpx2.AsyncClient, *headers: tuple[str, str], method: str = "GET") -> tuple[int, Any]:
+    """Return the status with the caller, or with the code of the refusal (of the place, for a 422)."""
+    response = await caller.request(method, "/", headers=list(headers))
+    content = response.json()
+    if response.status_code == 401:
+        assert response.headers["WWW-Authenticate"] == "Bearer"
+        assert content["detail"].endswith(" Look in .env.")
+    if response.status_code == 422:
+        (error,) = content["errors"]
+        assert error["loc"] == ["header", "X-User-ID"]
+        return 422, error["type"]
+    return response.status_code, content if response.is_success else content["error"]
+
+
+@pytest.mark.parametrize(
+    ("key", "user", "expected"),
+    [
+        ("service", None, [None, None]),
+        ("service", "2", [None, 2]),
+        ("ada", None, [1, 1]),
+        ("ada", "1", [1, 1]),
+        ("reader", None, [2, 1]),
+        ("stored", None, [4, None]),
+        ("stored", "2", [4, 2]),
+    ],
+)
+async def test_who_is_asking(
+    caller: httpx2.AsyncClient, keys: Keys, key: str, user: str | None, expected: list[int | None]
+) -> None:
+    more = [("X-User-ID", user)] if user else []
+    for header in (
+        ("X-API-Key", keys[key]),
+        ("Authorization", f"Bearer {keys[key]}"),
+        ("authorization", f"bearer  {keys[key]}"),
+    ):
+        assert await ask(caller, header, *more) == (200, expected)
+
+
+@pytest.mark.parametrize("key", ["unknown", "expired", "revoked", "orphan"])
+async def test_a_key_that_opens_nothing(
+    caller: httpx2.AsyncClient, keys: Keys, key: str, logged: list[MutableMapping[str, Any]]
+) -> None:
+    # Also with an X-User-ID that is wrong: a stranger learns nothing more.
+    for more in ([], [("X-User-ID", "1")], [("X-User-ID", "x")]):
+        assert await ask(caller, ("X-API-Key", keys[key]), *more) == (401, "key_not_valid")
+    assert {(event["event"], event["reason"], event["prefix"]) for event in logged} == {
+        ("refused", "key_not_valid", keys[key][:11])
+    }
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [],
+        [("X-API-Key", "")],
+        [("Authorization", "")],
+        [("Authorization", "Bearer")],
+        [("Authorization", "Bearer ")],
+        [("Authorization", "Basic aHVudGVyMg==")],
+        [("X-User-ID", "1")],
+        [("X-User-ID", "")],
+    ],
+)
+async def test_no_key(caller: httpx2.AsyncClient, headers: list[tuple[str, str]]) -> None:
+    assert await ask(caller, *headers) == (401, "key_missing")
+
+
+async def test_the_same_key_twice_is_one_and_two_keys_are_none(
+    caller: httpx2.AsyncClient, keys: Keys
+) -> None:
+    ada, service = ("X-API-Key", keys["ada"]), ("X-API-Key", keys["service"])
+    bearer = ("Authorization", f"Bearer {keys['ada']}")
+    assert await ask(caller, ada, ada, bearer, ("Authorization", "Basic eA==")) == (200, [1, 1])
+    for pair in (
+        (ada, service),
+        (service, bearer),
+        (ada, ("Authorization", "Bearer x")),
+        (ada, ("X-API-Key", "")),
+    ):
+        assert await ask(caller, *pair) == (401, "keys_differ")
+
+
+@pytest.mark.parametrize("key", ["ada", "reader"])
+async def test_a_users_key_acts_for_nobody_else(caller: httpx2.AsyncClient, keys: Keys, key: str) -> None:
+    for other in ("2", "99"):
+        assert await ask(caller, ("X-API-Key", keys[key]), ("X-User-ID", other)) == (403, "other_user")
+
+
+@pytest.mark.parametrize(
+    ("values", "type"),
+    [
+        (["99"], "user_not_found"),
+        ([""], "int_parsing"),
+        (["x"], "int_parsing"),
+        (["0"], "int_parsing"),
+        (["01"], "int_parsing"),
+        (["-1"], "int_parsing"),
+        (["1.0"], "int_parsing"),
+        (["\xb2"], "int_parsing"),
+        ([str(2**63)], "int_parsing"),
+        (["9" * 5000], "int_parsing"),
+        (["1", "1"], "repeated"),
+        (["1", "2"], "repeated"),
+    ],
+)
+async def test_a_user_that_cannot_be(
+    caller: httpx2.AsyncClient, keys: Keys, values: list[str], type: str
+) -> None:
+    named = [(b"X-User-ID", value.encode("latin-1")) for value in values]
+    for key in ("service", "stored"):
+        response = await caller.get("/", headers=[(b"X-API-Key", keys[key].encode()), *named])
+        assert (response.status_code, response.json()["errors"][0]["type"]) == (422, type)
+
+
+@pytest.mark.parametrize(
+    ("key", "method", "status"),
+    [
+        ("reader", "GET", 200),
+        ("reader", "HEAD", 200),
+        ("reader", "POST", 403),
+        ("reader", "DELETE", 403),
+        ("writer", "GET", 403),
+        ("writer", "POST", 200),
+    ],
+)
+async def test_scopes(
+    caller: httpx2.AsyncClient,
+    keys: Keys,
+    key: str,
+    method: str,
+    status: int,
+    logged: list[MutableMapping[str, Any]],
+) -> None:
+    response = await caller.request(method, "/", headers={"X-API-Key": keys[key]})
+    assert response.status_code == status
+    if status == 403:
+        assert response.json()["error"] == "scope_missing"
+        assert (logged[0]["event"], logged[0]["prefix"]) == ("refused", keys[key][:11])
+
+
+@pytest.mark.parametrize("text", ["hunter2", "st_hunter2", "\xfc" * 20])
+async def test_what_was_sent_as_a_key_is_not_logged(
+    caller: httpx2.AsyncClient, text: str, logged: list[MutableMapping[str, Any]]
+) -> None:
+    response = await caller.get("/", headers=[(b"X-API-Key", text.encode("latin-1"))])
+    assert response.status_code == 401
+    assert text[:5] not in str(logged) + response.text
+
+
+async def test_without_a_service_key_and_users(database: Database, keys: Keys) -> None:
+    async with client(guarded(KeyGuard(database))) as caller:
+        for name, status in (("service", 401), ("ada", 200), ("orphan", 200), ("stored", 200)):
+            response = await caller.get("/", headers={"X-API-Key": keys[name]})
+            assert response.status_code == status
+        response = await caller.get("/", headers={"X-API-Key": keys["stored"], "X-User-ID": "1"})
+        assert response.status_code == 422
+
+
+async def test_it_is_documented(caller: httpx2.AsyncClient) -> None:
+    document = (await caller.get("/openapi.json")).json()
+    assert set(document["components"]["securitySchemes"]) == {"ApiKey", "Bearer"}
+    operation = document["paths"]["/"]["get"]
+    assert operation["security"] == [{"ApiKey": []}, {"Bearer": []}]
+    assert {"401", "403"} <= set(operation["responses"])
+    assert [parameter["name"] for parameter in operation["parameters"]] == ["X-User-ID"]

@@ -1,0 +1,85 @@
+"""Passwords: slow to hash on purpose, and never in the way of others."""
+
+import time
+
+import anyio
+import pytest
+from pydantic import SecretStr, TypeAdapter, ValidationError
+
+from stanchion.errors import UnavailableError
+from stanchion.security import Password, hash_password, passwords, verify_password
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = SecretStr("correct horse battery ü")
+
+
+async def test_a_hash_is_argon2id_salted_and_verifies() -> None:
+    one, two = await hash_password(PASSWORD), await hash_password(PASSWORD)
+    assert one != two
+    assert one.startswith("$argon2id$")
+    assert await verify_password(PASSWORD, one)
+    assert not await verify_password(SecretStr("another"), one)
+
+
+@pytest.mark.parametrize("hashed", [None, "", "no hash", "$argon2id$broken", "$2b$12$" + "a" * 53])
+async def test_against_no_such_hash_it_is_false(hashed: str | None) -> None:
+    assert not await verify_password(PASSWORD, hashed)
+    assert not await verify_password(SecretStr("the password of nobody"), hashed)
+
+
+async def test_an_unknown_user_takes_as_long() -> None:
+    hashed = await hash_password(PASSWORD)
+    await verify_password(PASSWORD, None)  # makes the dummy
+    took = []
+    for stored in (hashed, None):
+        before = time.perf_counter()
+        await verify_password(SecretStr("another"), stored)
+        took.append(time.perf_counter() - before)
+    assert 0.2 < took[0] / took[1] < 5
+
+
+async def test_the_loop_runs_on_meanwhile() -> None:
+    ticks = 0
+    async with anyio.create_task_group() as tasks:
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await anyio.sleep(0.001)
+                ticks += 1
+
+        tasks.start_soon(tick)
+        await hash_password(PASSWORD)
+        tasks.cancel_scope.cancel()
+    assert ticks >= 3
+
+
+async def test_too_many_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_WAITING", 3)
+    outcomes: list[str] = []
+
+    async def one() -> None:
+        try:
+            await hash_password(PASSWORD)
+            outcomes.append("hashed")
+        except UnavailableError as exc:
+            outcomes.append(f"{exc.code} {exc.headers['Retry-After']}")
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(one)
+    assert outcomes == ["busy_signing_in 2"] * 2 + ["hashed"] * 3
+    assert await hash_password(PASSWORD)
+
+
+@pytest.mark.parametrize("text", ["1234567", "a" * 1025])
+def test_what_is_no_password(text: str) -> None:
+    with pytest.raises(ValidationError):
+        TypeAdapter(Password).validate_python(text)
+
+
+@pytest.mark.parametrize("text", ["12345678", "a" * 1024, "\x00" * 8, "\ud800" * 8])
+async def test_what_is_one(text: str) -> None:
+    password = TypeAdapter(Password).validate_python(text)
+    assert await verify_password(password, await hash_password(password))

@@ -1,0 +1,95 @@
+"""The public names: what users import is a promise."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import stanchion
+
+NAMES = {
+    "stanchion": {"Caller", "Database", "DomainError", "Settings", "__version__", "install"},
+    "stanchion.app": {"install"},
+    "stanchion.database": {
+        "BigID",
+        "Database",
+        "DatabaseBusyError",
+        "DatabaseURLError",
+        "DatabaseUnavailableError",
+        "UTCDateTime",
+        "now",
+        "on_commit",
+        "parse",
+        "violation",
+    },
+    "stanchion.errors": {
+        "ConflictError",
+        "ContentTooLargeError",
+        "DomainError",
+        "ErrorDetail",
+        "ErrorResponse",
+        "ForbiddenError",
+        "GoneError",
+        "InvalidError",
+        "NotFoundError",
+        "PreconditionFailedError",
+        "PreconditionRequiredError",
+        "TooManyRequestsError",
+        "UnauthorizedError",
+        "UnavailableError",
+        "handle_errors",
+        "problem",
+        "request_id",
+        "responses",
+    },
+    "stanchion.security": {
+        "ApiKey",
+        "Caller",
+        "KeyGuard",
+        "Password",
+        "SignInLimit",
+        "create",
+        "find",
+        "hash_password",
+        "list_all",
+        "list_keys",
+        "new_key",
+        "revoke",
+        "revoke_own",
+        "verify_password",
+    },
+    "stanchion.testing": {"client", "prepare"},
+}
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_the_names_and_no_others(module: str) -> None:
+    loaded = importlib.import_module(module)
+    assert set(loaded.__all__) == NAMES[module]
+    assert all(getattr(loaded, name) is not None for name in loaded.__all__)
+    assert NAMES[module] <= set(dir(loaded))
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="module 'stanchion' has no attribute 'nothing'"):
+        stanchion.nothing  # noqa: B018
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Return the modules that a new interpreter has after the statement."""
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_import_costs_nothing() -> None:
+    heavy = {"fastapi", "sqlalchemy", "sqlmodel", "pydantic", "alembic", "structlog"}
+    assert not heavy & loaded_by("import stanchion")
+    assert not heavy & loaded_by("import stanchion.secret, stanchion.caller; from stanchion import Caller")
+
+
+def test_a_part_loads_no_other() -> None:
+    assert "sqlalchemy" not in loaded_by("import stanchion.errors")
+    assert "stanchion.security" not in loaded_by("import stanchion.database")
+    assert not {"alembic", "pytest"} & loaded_by("import stanchion; stanchion.install")
