@@ -60,7 +60,9 @@ def run(*arguments: str | Path, cwd: Path, **environment: str) -> subprocess.Com
 
 
 def test_front_matter() -> None:
-    front, body = re.fullmatch(r"---\n(.*?)\n---\n(.*)", TEXT, re.DOTALL).groups()
+    parts = re.fullmatch(r"---\n(.*?)\n---\n(.*)", TEXT, re.DOTALL)
+    assert parts
+    front, body = parts.groups()
     matter = yaml.safe_load(front)
     assert matter.keys() == {"name", "description"}
     assert matter["name"] == SKILL.name == "stanchion"
@@ -156,6 +158,7 @@ def served(request: pytest.FixtureRequest, project: Path, command: Path) -> Iter
     try:
         printed = ""
         while printed.count("curl ") < 2:
+            assert server.stdout is not None
             line = server.stdout.readline()
             assert line, f"it ended: {printed}"
             printed += line
@@ -172,8 +175,9 @@ def served(request: pytest.FixtureRequest, project: Path, command: Path) -> Iter
 
 @pytest.mark.timeout(60)
 def test_run_script(served: str) -> None:
-    address = re.search(r"http://127\.0\.0\.1:\d+", served)[0]
-    with urllib.request.urlopen(f"{address}/health", timeout=30) as response:
+    address = re.search(r"http://127\.0\.0\.1:\d+", served)
+    assert address
+    with urllib.request.urlopen(f"{address[0]}/health", timeout=30) as response:
         assert response.status == 200
 
 

@@ -158,7 +158,7 @@ def call(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
         monkeypatch.setattr(sys, "argv", ["stanchion", *arguments])
         monkeypatch.setattr(sys, "path", sys.path[:])
         for module in ("models", "settings"):
-            monkeypatch.setitem(sys.modules, module, None)  # type: ignore[arg-type]  # to be put back
+            monkeypatch.setitem(sys.modules, module, None)  # to be put back
             del sys.modules[module]
         capfd.readouterr()
         try:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def models(app: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         importlib.invalidate_caches()
         (app / "models.py").write_text(source)
 
-    monkeypatch.setitem(sys.modules, "models", None)  # type: ignore[arg-type]  # so that it is put back
+    monkeypatch.setitem(sys.modules, "models", None)  # so that it is put back
     return write
 
 
@@ -178,7 +179,7 @@ def test_a_database_that_is_ahead(database_url: str, app: Path, models: Callable
     found = state(database_url, app)
     assert (found.status, found.unknown) == (Status.ahead, ("0009",))
     sentence = "^The database's schema is ahead: it has revision 0009, unknown to this code; use the code"
-    for work in (migrations.upgrade, migrations.check, lambda *args: migrations.revision(*args, "more")):
+    for work in (migrations.upgrade, migrations.check, partial(migrations.revision, message="more")):
         with pytest.raises(SchemaError, match=sentence):
             work(database_url, app)
 

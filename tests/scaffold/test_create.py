@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -57,7 +58,7 @@ def test_an_env_is_never_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("database", "url"), [("sqlite", "sqlite:///./shop.db"), ("postgresql", "postgresql://localhost/shop")]
 )
-def test_the_database(tmp_path: Path, database: str, url: str) -> None:
+def test_the_database(tmp_path: Path, database: Literal["sqlite", "postgresql"], url: str) -> None:
     key = new_key()
     Project.plan(str(tmp_path / "shop"), database=database, origin=REGISTRY).create(api_key=key)
     lines = (tmp_path / "shop/.env").read_text().splitlines()

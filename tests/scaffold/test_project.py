@@ -166,7 +166,9 @@ def test_it_serves(shop: tuple[Path, dict[str, str], str]) -> None:
     """`stanchion dev` as printed, on a free port; then the curl lines that it prints, pasted into a shell."""
     folder, environment, serve = shop
     with running(f"{serve} --port 0", cwd=folder, environment=environment) as server:
-        printed, curls = "", []
+        assert server.stdout is not None
+        printed = ""
+        curls: list[str] = []
         while len(curls) < 2:
             line = server.stdout.readline()
             assert line, f"it ended: {printed}"
