@@ -110,6 +110,18 @@ def test_the_users_own_stay(document: dict[str, Any]) -> None:
     assert "content" not in document["paths"]["/own"]["get"]["responses"]["4XX"]
 
 
+def test_examples_are_of_their_own_operation(document: dict[str, Any]) -> None:
+    def example(method: str, path: str, status: int) -> dict[str, Any]:
+        media = content(document, method, path, status)["application/problem+json"]
+        shown: dict[str, Any] = media.get("example") or next(iter(media["examples"].values()))["value"]
+        return shown
+
+    assert example("get", "/items/{item_id}", 404)["instance"] == "/items/7"
+    assert example("get", "/items/{item_id}", 422)["errors"][0]["loc"] == ["path", "item_id"]
+    assert example("post", "/items", 400)["instance"] == "/items"
+    assert example("post", "/items", 422)["errors"][0]["loc"] == ["body", "name"]
+
+
 def test_an_operation_that_cannot_fail(document: dict[str, Any]) -> None:
     assert list(document["paths"]["/text"]["get"]["responses"]) == ["200"]
 

@@ -1,5 +1,6 @@
 """The errors in the OpenAPI document: which an operation can return, in the shape they have."""
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 _OPERATIONS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _REF = {"$ref": "#/components/schemas/ErrorResponse"}
+_ANYWHERE = "/"
 _FASTAPI_OWN = ("HTTPValidationError", "ValidationError")
 # By name: the subclasses that an app adds may want more than a message.
 _BY_STATUS = {
@@ -74,10 +76,11 @@ def _shape(schema: dict[str, Any], body_statuses: tuple[int, ...]) -> None:
     model = ErrorResponse.model_json_schema(ref_template="#/components/schemas/{model}")
     components.update(model.pop("$defs"))
     components["ErrorResponse"] = model
-    for item in schema.get("paths", {}).values():
+    for path, item in schema.get("paths", {}).items():
         for method in _OPERATIONS:
             if method in item:
                 _shape_operation(item[method], body_statuses)
+                _place_examples(path, item[method], components)
 
 
 def _shape_operation(operation: dict[str, Any], body_statuses: tuple[int, ...]) -> None:
@@ -110,10 +113,51 @@ def _shape_response(status: int, response: dict[str, Any]) -> None:
         response["description"] = phrase(status)
 
 
+def _place_examples(path: str, operation: dict[str, Any], components: dict[str, Any]) -> None:
+    """Let each example name this operation's own path and, for a 422, a place of its own.
+
+    Copies: what `responses()` made is shared by all the operations that it was given to.
+    """
+    instance = re.sub(r"\{.*?\}", "7", path)
+    place = _a_place(operation, components)
+
+    def placed(value: Any) -> Any:
+        if not isinstance(value, dict) or value.get("instance") != _ANYWHERE:
+            return value  # the user's own
+        value = {**value, "instance": instance}
+        if value.get("errors") == [] and place:
+            value["detail"] = f"The request is not valid: {'.'.join(place)}."
+            value["errors"] = [{"loc": place, "msg": "Field required", "type": "missing"}]
+        return value
+
+    for response in operation["responses"].values():
+        media = response.get("content", {}).get(MEDIA_TYPE)
+        if media is None or media.get("schema") != _REF:
+            continue
+        media = dict(media)
+        if "example" in media:
+            media["example"] = placed(media["example"])
+        if "examples" in media:
+            media["examples"] = {
+                name: {**example, "value": placed(example["value"])}
+                for name, example in media["examples"].items()
+            }
+        response["content"] = {**response["content"], MEDIA_TYPE: media}
+
+
+def _a_place(operation: dict[str, Any], components: dict[str, Any]) -> list[str]:
+    """Return where something may be wrong with this operation: the first field of its body, or parameter."""
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        name = media.get("schema", {}).get("$ref", "").rpartition("/")[2]
+        return ["body", *list(components.get(name, {}).get("properties", {}))[:1]]
+    for parameter in operation.get("parameters", ()):
+        return [parameter["in"], parameter["name"]]
+    return []
+
+
 def _default_example(status: int) -> dict[str, Any]:
     if status == 422:
-        errors = [{"loc": ["body", "title"], "msg": "Field required", "type": "missing"}]
-        return _example(422, "The request is not valid: body.title.", "validation_failed", {"errors": errors})
+        return _example(422, "The request is not valid.", "validation_failed", {"errors": []})
     if status not in _BY_STATUS:
         return _example(status, phrase(status), code(status), {})
     known = _BY_STATUS[status]()
@@ -126,7 +170,7 @@ def _example(status: int, detail: str, error: str, extensions: dict[str, Any]) -
         "title": phrase(status),
         "status": status,
         "detail": detail,
-        "instance": "/api/todos/7",
+        "instance": _ANYWHERE,
         "error": error,
         "request_id": "0b3a6d0c6a5b4bb0a5b1c0d5b7d0f3c9",
         **extensions,

@@ -94,7 +94,7 @@ async def read_todo(
 change = {200: headers("ETag"), **responses(not_found, PreconditionFailedError)}
 
 
-@router.put("/{todo_id}", summary="Change a todo", name="replace_todo", responses=change)
+@router.put("/{todo_id}", summary="Change a todo, as PATCH does", name="replace_todo", responses=change)
 @router.patch("/{todo_id}", summary="Change a todo", responses=change)
 async def update_todo(
     todo_id: TodoId,
