@@ -9,7 +9,7 @@ from fastapi import Depends, Header, Request
 from stanchion.errors import InvalidError, PreconditionFailedError
 
 _ENTITY_TAG = re.compile(r'[\s,]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
-_DOCUMENTED = {"pattern": r'^(\*|(W/)?"[!#-~]*")$'}
+_DOCUMENTED = {"pattern": r'^(\*|(W/)?"[!#-~]*")?$'}
 """For the document alone: FastAPI's own check would know nothing of a header that is repeated.
 No example: /docs would send it, and each change tried there would be a 412."""
 

@@ -36,7 +36,7 @@ def test_no_failure(backend: Backend, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr  # with the seed and a curl line for each failure
     cases = re.search(r"(\d+) generated, (\d+) passed", done.stdout)
     assert cases, done.stdout
-    assert int(cases[1]) > (10_000 if MANY else 200)
+    assert int(cases[1]) > (5_000 if MANY else 200)
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):
         assert re.search(rf"✅ {phase}", done.stdout), done.stdout
     answers = [line["status"] for line in backend.log() if line["event"] == "request"]
