@@ -32,15 +32,17 @@ package() {
     python scripts/package.py "$temporary"
 }
 
+absent() { # absent OPTIONS: does git find nothing? A search that could not run is no answer.
+    local status=0
+    git grep --untracked "$@" || status=$?
+    [ "$status" = 1 ]
+}
+
 addresses() { # no registry's address, no path of the machine at hand; brackets keep a pattern from finding itself
-    if git grep --untracked -nIE -e 'pypi[.]org/simpl[e]|files[.]pythonhosted[.]or[g]|registry[.]npmjs[.]or[g]' \
+    absent -nIE -e 'pypi[.]org/simpl[e]|files[.]pythonhosted[.]or[g]|registry[.]npmjs[.]or[g]' \
         -e '(--extra-index-url|--index-url|--find-links)[ =][^ ]' -e '^(extra-)?index-url *=' \
-        -e '(^|[^[:alnum:]_.~])/(roo[t]|home/[a-z]+|Users/[A-Za-z]+)/'; then
-        return 1
-    fi
-    if git grep --untracked -nIF -e "$root/"; then
-        return 1
-    fi
+        -e '(^|[^[:alnum:]_.~])/(roo[t]|home/[a-z]+|Users/[A-Za-z]+)/' || return 1
+    absent -nIF -e "$root/" || return 1
     if git ls-files --cached --others --exclude-standard | grep -E '(^|/)uv[.]lock$'; then
         return 1
     fi

@@ -86,6 +86,7 @@ def test_the_first_start_and_the_second(folder: Path, dev: Any) -> None:
     assert (folder / ".env").read_text() == written
 
 
+@pytest.mark.slow
 def test_a_change_reloads(backend: Path, dev: Any) -> None:
     running = dev()
     assert b'"said":"first"' in running.get().read()
@@ -103,6 +104,7 @@ def test_a_change_reloads(backend: Path, dev: Any) -> None:
     assert running.stop()[0] == 0
 
 
+@pytest.mark.slow
 def test_it_ends_with_a_stream_open(backend: Path, dev: Any) -> None:
     running = dev()
     assert running.get("/stream").read(11) == b"data: tick\n"

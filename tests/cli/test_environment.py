@@ -62,7 +62,6 @@ def test_a_copied_example_is_filled_in(folder: Path) -> None:
         (b"A=1\nB\n", "^.env, line 2 gives B no value: write B=value.$"),
         (b"A=1\nB=\xff\n", "^.env, line 2 is not UTF-8 text: write it again as plain text.$"),
         (b"A=1\nB=\0\n", "^.env, line 2 has a NUL character: delete it.$"),
-        (b"\xef\xbb\xbfA=1\n", "^.env begins with a byte order mark: save it as UTF-8 without one.$"),
     ],
 )
 def test_a_broken_file(folder: Path, data: bytes, sentence: str) -> None:

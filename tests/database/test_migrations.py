@@ -201,6 +201,7 @@ async def test_is_current_for_a_probe(database_url: str, app: Path) -> None:
     await later.close()
 
 
+@pytest.mark.slow
 def test_processes_that_migrate_at_once(database_url: str, app: Path) -> None:
     write(app, "0001_first.py", FIRST)
     write(app, "0002_second.py", SECOND.format(rest="import time; time.sleep(0.3)"))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from stanchion import Settings
 from stanchion.database import migrations
 
 TEMPLATE = Path(__file__).parents[2] / "src" / "stanchion" / "template"
@@ -24,6 +25,7 @@ def test_its_own_tests_pass(database: str) -> None:
     assert int(closing[1]) >= 50
 
 
+@pytest.mark.slow
 def test_its_revisions_make_its_models(database_url: str) -> None:
     # In a process of its own: `models` is a name that other tests import too.
     environment = {**os.environ, "DATABASE_URL": database_url}
@@ -32,3 +34,10 @@ def test_its_revisions_make_its_models(database_url: str) -> None:
     subprocess.run(command, env=environment, check=True, capture_output=True, timeout=60)
     done = subprocess.run([*command, "--check"], env=environment, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_its_example_lists_every_setting() -> None:
+    """`.env.example` against the library's settings and the template's own."""
+    listed = re.findall(r"^#?([A-Z_]+)=", (TEMPLATE / ".env.example").read_text(), re.MULTILINE)
+    own = re.findall(r"^    ([A-Z_]+):", (TEMPLATE / "settings.py").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted([*Settings.model_fields, *own])

@@ -41,6 +41,11 @@ async def fetch(url: str, query: str, *arguments: object) -> object:
 
 def runs(pid: int) -> bool:
     """Whether the process is there, and more than a zombie that nobody has collected."""
+    if sys.platform == "linux":
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
     done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
     return bool(done.stdout.strip()) and not done.stdout.startswith("Z")
 

@@ -34,7 +34,6 @@ def dev(
     from stanchion.cli import server
 
     with server.listen(*address, command="dev") as listener:
-        listener.listen(2048)  # from now on nobody else gets the port, and a request waits for the app
         if written:
             typer.echo(f"Wrote {', '.join(written)} to .env.")
         for label in _migrated(url, directory):

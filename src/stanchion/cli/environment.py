@@ -65,7 +65,9 @@ class Environment:
             if "API_KEY" in values and _FILE.exists():
                 _FILE.chmod(0o600)
             # From the first moment nobody else can read it.
-            with os.fdopen(os.open(_FILE, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="utf-8") as file:
+            with os.fdopen(
+                os.open(_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8"
+            ) as file:
                 file.write(text)
         except OSError as exc:
             reason = f"{_FILE.absolute()} cannot be written ({exc.strerror})"
@@ -83,12 +85,10 @@ def _read() -> str | None:
         reason = f"{_FILE.absolute()} cannot be read ({exc.strerror})"
         raise Failure(f"{reason}: make it a readable file.") from exc
     try:
-        text = data.decode("utf-8")
+        text = data.decode("utf-8-sig")  # as the settings read it: Windows editors put a mark first
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
         raise Failure(f".env, line {line} is not UTF-8 text: write it again as plain text.") from None
-    if text.startswith("\ufeff"):
-        raise Failure(".env begins with a byte order mark: save it as UTF-8 without one.")
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise Failure(f".env, line {line} has a NUL character: delete it.")

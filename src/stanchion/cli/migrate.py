@@ -7,7 +7,7 @@ import typer
 
 from stanchion.cli.environment import Environment
 from stanchion.cli.failure import Failure
-from stanchion.cli.options import AppDir
+from stanchion.cli.options import AppDir, require_schema
 
 migrate = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
 
@@ -21,7 +21,10 @@ def upgrade(
     """Bring the database's schema up to date."""
     context.obj = app_dir
     if context.invoked_subcommand is not None:
+        if check:
+            raise typer.BadParameter("it goes with no other command.", param_hint="--check")
         return
+    app_dir = require_schema(app_dir)
     url = Environment().database_url()
     if check:
         _check(url, app_dir)
@@ -47,7 +50,7 @@ def new(
     url = Environment().database_url()
     from stanchion.database import migrations
 
-    path = migrations.revision(url, app_dir or context.obj, message)
+    path = migrations.revision(url, require_schema(app_dir or context.obj), message)
     if path is None:
         typer.echo("Nothing has changed: the database has what models.py says. No file was written.")
         return

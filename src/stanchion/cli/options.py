@@ -15,6 +15,16 @@ Port = Annotated[
 ]
 
 
+def require_schema(app_dir: Path) -> Path:
+    """Return the app's directory, absolute. Raises Failure unless it holds models or migrations."""
+    directory = app_dir.absolute()
+    if not any((directory / name).exists() for name in ("main.py", "models.py", "migrations")):
+        raise Failure(
+            f"There is no backend in {directory}: go where its models.py is, or name it with --app-dir."
+        )
+    return directory
+
+
 def require_app(app_dir: Path) -> Path:
     """Return the app's directory, absolute. Raises Failure unless it holds a main.py."""
     directory = app_dir.absolute()

@@ -25,7 +25,7 @@ _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a person
 
 
 def listen(host: str, port: int, *, command: str) -> socket.socket:
-    """Bind the port. Raises Failure where it is taken, or the address is not this machine's."""
+    """Bind the port and listen on it. Raises Failure where it is taken, or the address not ours."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as exc:
@@ -36,6 +36,7 @@ def listen(host: str, port: int, *, command: str) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
+        listener.listen(2048)  # SO_REUSEADDR lets two bind; only one can listen
     except OSError as exc:
         listener.close()
         raise Failure(_not_bound(exc, host, port, command)) from exc

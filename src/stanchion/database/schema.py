@@ -152,8 +152,6 @@ async def is_current(connection: "AsyncConnection", heads: Heads) -> bool:
     if not selects:
         await connection.execute(text("SELECT 1"))
         return True
-    if not selects:
-        return True
     try:
         rows = await connection.execute(text(" UNION ALL ".join(selects)))
     except DBAPIError as exc:

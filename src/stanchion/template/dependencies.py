@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends
+from sqlalchemy import ColumnElement
 from sqlmodel import col
 
 from database import SessionDep, database
@@ -22,11 +23,23 @@ sign_in_limit = SignInLimit(settings.SIGN_IN_LIMIT)
 CallerDep = Annotated[Caller, Depends(get_api_key)]
 
 
+class UserNotFoundError(NotFoundError):
+    """There is no such user."""
+
+    default_message = "User not found"
+    default_code = "user_not_found"
+
+
+def owned(owner_id: int | None, caller: Caller) -> ColumnElement[bool]:
+    """Narrow a query to the caller's rows, `owned(Todo.owner_id, caller)`: the service's have no owner."""
+    return col(owner_id).is_(None) if caller.user_id is None else col(owner_id) == caller.user_id
+
+
 async def get_current_user(caller: CallerDep, session: SessionDep) -> User:
     """Return the user that the key acts for. The service itself is no user: 404."""
     user = await session.get(User, caller.user_id) if caller.user_id else None
     if user is None:
-        raise NotFoundError("User not found", "user_not_found")
+        raise UserNotFoundError
     return user
 
 

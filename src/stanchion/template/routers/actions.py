@@ -7,9 +7,8 @@ from fastapi import APIRouter, BackgroundTasks, Path, Response
 from sqlmodel import col, delete, select, update
 
 from database import SessionDep
-from dependencies import CallerDep
+from dependencies import CallerDep, owned
 from models import Action, Todo, TodoStatus
-from routers.todos import owned
 from schemas import ActionCreate, ActionName, ActionResponse
 from stanchion.database import now
 from stanchion.errors import NotFoundError, UnavailableError, responses
@@ -19,7 +18,14 @@ router = APIRouter(prefix="/api/actions", tags=["actions"], responses=responses(
 
 log = structlog.stdlib.get_logger("actions")
 
-not_found = NotFoundError("Action not found", "action_not_found")
+
+class ActionNotFoundError(NotFoundError):
+    """There is no such action, or it is somebody else's."""
+
+    default_message = "Action not found"
+    default_code = "action_not_found"
+
+
 ActionId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The action's id.", examples=[12])]
 
 
@@ -34,7 +40,7 @@ async def create_action(
 ) -> ActionResponse:
     """Complete all your todos, or delete the completed ones."""
     wanted = TodoStatus.active if body.name is ActionName.complete_all else TodoStatus.completed
-    mine = owned(caller), col(Todo.status) == wanted
+    mine = owned(Todo.owner_id, caller), col(Todo.status) == wanted
     changes = {"status": TodoStatus.completed, "version": col(Todo.version) + 1, "updated_at": now()}
     connection = await session.connection()
     result = await connection.execute(
@@ -50,13 +56,11 @@ async def create_action(
     return ActionResponse.model_validate(action)
 
 
-@router.get("/{action_id}", summary="Read an action", responses=responses(not_found))
+@router.get("/{action_id}", summary="Read an action", responses=responses(ActionNotFoundError))
 async def read_action(action_id: ActionId, session: SessionDep, caller: CallerDep) -> ActionResponse:
     """Read one of your actions."""
-    mine = (
-        col(Action.owner_id).is_(None) if caller.user_id is None else col(Action.owner_id) == caller.user_id
-    )
+    mine = owned(Action.owner_id, caller)
     action = (await session.scalars(select(Action).where(Action.id == action_id, mine))).one_or_none()
     if action is None:
-        raise NotFoundError("Action not found", "action_not_found")
+        raise ActionNotFoundError
     return ActionResponse.model_validate(action)

@@ -26,12 +26,30 @@ router = APIRouter(prefix="/api/keys", tags=["keys"], responses=responses(Unavai
 
 log = structlog.stdlib.get_logger("keys")
 
-wrong = UnauthorizedError("Wrong email or password", "wrong_credentials")
-not_found = NotFoundError("Key not found", "key_not_found")
+
+class WrongCredentialsError(UnauthorizedError):
+    """The email or the password is wrong; which of them, nobody is told."""
+
+    default_message = "Wrong email or password"
+    default_code = "wrong_credentials"
+
+
+class KeyNotFoundError(NotFoundError):
+    """There is no such key, or it is somebody else's."""
+
+    default_message = "Key not found"
+    default_code = "key_not_found"
+
+
 KeyId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The key's id.", examples=[3])]
 
 
-@router.post("", status_code=201, summary="Create a key", responses=responses(wrong, TooManyRequestsError))
+@router.post(
+    "",
+    status_code=201,
+    summary="Create a key",
+    responses=responses(WrongCredentialsError, TooManyRequestsError),
+)
 async def create_key(body: KeyCreate, request: Request, session: SessionDep) -> KeyCreated:
     """Create a key of yours. It is shown in this answer and never again."""
     email = email_key(body.email)
@@ -45,7 +63,7 @@ async def create_key(body: KeyCreate, request: Request, session: SessionDep) -> 
         or user is None
     ):
         log.warning("refused", status=401, reason="wrong_credentials", address=address)
-        raise UnauthorizedError("Wrong email or password", "wrong_credentials")
+        raise WrongCredentialsError
     await sign_in_limit.succeeded(address=address, email=email)
     expires_at = now() + timedelta(days=body.expires_in_days) if body.expires_in_days else None
     key, secret = await security.create(
@@ -62,8 +80,8 @@ async def list_keys(session: SessionDep, caller: CallerDep) -> list[KeyResponse]
     ]
 
 
-@router.delete("/{key_id}", status_code=204, summary="Revoke a key", responses=responses(not_found))
+@router.delete("/{key_id}", status_code=204, summary="Revoke a key", responses=responses(KeyNotFoundError))
 async def delete_key(key_id: KeyId, session: SessionDep, caller: CallerDep) -> None:
     """Revoke one of your keys, for good and at once."""
     if not await security.revoke_own(session, key_id, user_id=caller.user_id):
-        raise NotFoundError("Key not found", "key_not_found")
+        raise KeyNotFoundError

@@ -3,11 +3,11 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from sqlalchemy import ColumnElement, func
+from sqlalchemy import func
 from sqlmodel import col, select
 
 from database import SessionDep
-from dependencies import CallerDep
+from dependencies import CallerDep, owned
 from models import Todo
 from schemas import TodoCreate, TodoPage, TodoResponse, TodoUpdate
 from stanchion import Caller
@@ -19,21 +19,23 @@ from stanchion.pagination import add_links
 
 router = APIRouter(prefix="/api/todos", tags=["todos"], responses=responses(UnavailableError))
 
-not_found = NotFoundError("Todo not found", "todo_not_found")
+
+class TodoNotFoundError(NotFoundError):
+    """There is no such todo, or it is somebody else's."""
+
+    default_message = "Todo not found"
+    default_code = "todo_not_found"
+
+
 TodoId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The todo's id.", examples=[7])]
-
-
-def owned(caller: Caller) -> ColumnElement[bool]:
-    """Narrow a query to the caller's todos; the service's belong to no user."""
-    return col(Todo.owner_id).is_(None) if caller.user_id is None else col(Todo.owner_id) == caller.user_id
 
 
 async def find(session: SessionDep, caller: Caller, todo_id: int, *, lock: bool = False) -> Todo:
     """Return the caller's todo, locked against other writers if asked. Everyone else's is a 404."""
-    query = select(Todo).where(Todo.id == todo_id, owned(caller))
+    query = select(Todo).where(Todo.id == todo_id, owned(Todo.owner_id, caller))
     todo = (await session.scalars(query.with_for_update() if lock else query)).one_or_none()
     if todo is None:
-        raise NotFoundError("Todo not found", "todo_not_found")
+        raise TodoNotFoundError
     return todo
 
 
@@ -46,7 +48,7 @@ async def list_todos(
     caller: CallerDep,
 ) -> list[TodoResponse]:
     """List your todos, oldest first. `Link` leads to the other pages."""
-    query = select(Todo).where(owned(caller))
+    query = select(Todo).where(owned(Todo.owner_id, caller))
     if page.status:
         query = query.where(Todo.status == page.status)
     if page.count:
@@ -77,7 +79,7 @@ async def create_todo(
     "/{todo_id}",
     summary="Read a todo",
     response_model=TodoResponse,
-    responses={200: headers("ETag"), 304: headers("ETag"), **responses(not_found)},
+    responses={200: headers("ETag"), 304: headers("ETag"), **responses(TodoNotFoundError)},
 )
 async def read_todo(
     todo_id: TodoId, match: IfNoneMatch, response: Response, session: SessionDep, caller: CallerDep
@@ -91,7 +93,7 @@ async def read_todo(
     return TodoResponse.model_validate(todo)
 
 
-change = {200: headers("ETag"), **responses(not_found, PreconditionFailedError)}
+change = {200: headers("ETag"), **responses(TodoNotFoundError, PreconditionFailedError)}
 
 
 @router.put("/{todo_id}", summary="Change a todo, as PATCH does", name="replace_todo", responses=change)
@@ -119,7 +121,7 @@ async def update_todo(
     "/{todo_id}",
     status_code=204,
     summary="Delete a todo",
-    responses=responses(not_found, PreconditionFailedError),
+    responses=responses(TodoNotFoundError, PreconditionFailedError),
 )
 async def delete_todo(todo_id: TodoId, match: IfMatch, session: SessionDep, caller: CallerDep) -> None:
     """Delete one of your todos. With `If-Match`, only that version."""

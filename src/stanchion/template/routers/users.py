@@ -5,11 +5,11 @@ from fastapi import APIRouter, Response
 from sqlalchemy.exc import IntegrityError
 
 from database import SessionDep
-from dependencies import UserDep
+from dependencies import UserDep, UserNotFoundError
 from models import User
 from schemas import UserCreate, UserResponse
 from stanchion.database import on_commit
-from stanchion.errors import ConflictError, NotFoundError, UnavailableError, responses
+from stanchion.errors import ConflictError, UnavailableError, responses
 from stanchion.headers import headers
 from stanchion.schemas import email_key
 from stanchion.security import hash_password
@@ -18,10 +18,17 @@ router = APIRouter(prefix="/api/users", tags=["users"], responses=responses(Unav
 
 log = structlog.stdlib.get_logger("users")
 
-taken = ConflictError("Email already taken", "email_taken")
+
+class EmailTakenError(ConflictError):
+    """Somebody has an account with this email, in this or another spelling."""
+
+    default_message = "Email already taken"
+    default_code = "email_taken"
 
 
-@router.post("", status_code=201, summary="Sign up", responses={201: headers("Location"), **responses(taken)})
+@router.post(
+    "", status_code=201, summary="Sign up", responses={201: headers("Location"), **responses(EmailTakenError)}
+)
 async def create_user(body: UserCreate, response: Response, session: SessionDep) -> UserResponse:
     """Make an account. Then `POST /api/keys` gives you a key."""
     user = User(
@@ -34,15 +41,13 @@ async def create_user(body: UserCreate, response: Response, session: SessionDep)
     try:
         await session.flush()
     except IntegrityError:
-        raise ConflictError("Email already taken", "email_taken") from None
+        raise EmailTakenError from None
     on_commit(session, log.info, "signed_up", user_id=user.id)
     response.headers["Location"] = "/api/users/me"
     return UserResponse.model_validate(user)
 
 
-@router.get(
-    "/me", summary="Who you are", responses=responses(NotFoundError("User not found", "user_not_found"))
-)
+@router.get("/me", summary="Who you are", responses=responses(UserNotFoundError))
 async def read_me(user: UserDep) -> UserResponse:
     """Read your own account. The service key alone is nobody: 404."""
     return UserResponse.model_validate(user)
