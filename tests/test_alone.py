@@ -61,3 +61,20 @@ async def test_keys(database_url: str) -> None:
         assert (await caller.get("/me")).status_code == 401
         response = await caller.get("/me", headers={"X-API-Key": "the key of a server"})
     assert (response.status_code, response.json()) == (200, "the service")
+
+
+async def test_a_crash_shows_no_key(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    app = FastAPI()
+    handle_errors(app)  # and nothing has set up logging
+
+    @app.get("/crash")
+    async def crash() -> None:
+        raise RuntimeError("a fault of the code")
+
+    async with client(app, raise_app_exceptions=False) as caller:
+        assert (await caller.get("/crash", headers={"X-API-Key": "st_SECRET"})).status_code == 500
+    printed = capsys.readouterr()
+    assert "a fault of the code" in caplog.text
+    assert "st_SECRET" not in caplog.text + printed.out + printed.err

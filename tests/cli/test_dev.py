@@ -105,6 +105,20 @@ def test_a_change_reloads(backend: Path, dev: Any) -> None:
 
 
 @pytest.mark.slow
+def test_an_installation_beside_it_is_no_change(backend: Path, dev: Any) -> None:
+    package = backend / ".venv" / "lib" / "package.py"
+    package.parent.mkdir(parents=True)
+    (backend / ".venv" / "pyvenv.cfg").touch()
+    running = dev()
+    running.get()
+    package.write_text("installed = True")
+    (backend / "main.py").write_text((backend / "main.py").read_text().replace("first", "second"))
+    running.until(lambda: b'"said":"second"' in running.get().read())
+    assert "main.py" in running.err
+    assert "package.py" not in running.err
+
+
+@pytest.mark.slow
 def test_it_ends_with_a_stream_open(backend: Path, dev: Any) -> None:
     running = dev()
     assert running.get("/stream").read(11) == b"data: tick\n"

@@ -99,6 +99,11 @@ def _not_bound(exc: OSError, host: str, port: int, command: str) -> str:
     return f"{reason}: try `stanchion {command} --host 127.0.0.1`."
 
 
+def _environments(directories: list[Path]) -> list[Path]:
+    """Return the virtual environments that lie in these directories (PEP 405)."""
+    return [marker.parent for directory in directories for marker in directory.glob("*/pyvenv.cfg")]
+
+
 class _Reload(WatchFilesReload):
     """Uvicorn's reloader, which ends when the first server is refused its settings.
 
@@ -113,6 +118,8 @@ class _Reload(WatchFilesReload):
         announce: Callable[[], None],
     ) -> None:
         super().__init__(config, target, sockets)
+        # A `pip install` beside it is no change of the backend.
+        self.watch_filter.exclude_dirs += _environments(config.reload_dirs)
         self._announce = announce
         self.refused = False
         self.watcher = watch(

@@ -1,5 +1,6 @@
 """The handlers: every way a request can fail, turned into a problem."""
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -100,6 +101,14 @@ def allowed_methods(request: Request) -> list[str]:
     ]
 
 
+def _log_crash(scope: Scope, exc: Exception) -> None:
+    if structlog.is_configured():
+        log.error("failed", method=scope["method"], path=scope["path"], exc_info=exc)
+        return
+    # Left as it comes, structlog prints the variables of every frame: the client's key among them.
+    logging.getLogger("stanchion").error("failed: %s %s", scope["method"], scope["path"], exc_info=exc)
+
+
 class CrashMiddleware:
     """Answers an unexpected exception with a 500 problem, logs it once, and lets it go on.
 
@@ -124,7 +133,7 @@ class CrashMiddleware:
         try:
             await self.app(scope, receive, watch)
         except Exception as exc:
-            log.error("failed", method=scope["method"], path=scope["path"], exc_info=exc)
+            _log_crash(scope, exc)
             exc.__stanchion_logged__ = True  # type: ignore[attr-defined] # read by stanchion.logging
             if not started:
                 detail = "Something went wrong here. It was logged under this request's id."
