@@ -268,6 +268,7 @@ async def _lock(engine: AsyncEngine, *, needed: bool) -> AsyncIterator[None]:
         return
     async with engine.connect() as plain:
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        # What is waited for is another process, which can set no event here.
         while not (await connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({_LOCK})")).scalar():  # noqa: ASYNC110
             await anyio.sleep(0.05)
         try:

@@ -148,6 +148,7 @@ async def is_current(connection: "AsyncConnection", heads: Heads) -> bool:
     from sqlalchemy.exc import DBAPIError
 
     wanted = {(table, revision) for table, revisions in heads.items() for revision in revisions}
+    # The names are this module's own two constants.
     selects = [f"SELECT '{table}', version_num FROM {table}" for table in sorted(heads) if heads[table]]  # noqa: S608
     if not selects:
         await connection.execute(text("SELECT 1"))
