@@ -1,8 +1,6 @@
 """The template as a real server: uvicorn in a process of its own, on each database."""
 
 import json
-import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,13 +12,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from tests.serving import PATIENCE, TEMPLATE, environment, free_port
 
 from stanchion.database import migrations
 from stanchion.secret import new_key
 from stanchion.testing import postgres
-
-TEMPLATE = Path(__file__).parents[1] / "src" / "stanchion" / "template"
-PATIENCE = 30.0
 
 
 @dataclass
@@ -44,7 +40,7 @@ class Backend:
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     @contextmanager
-    def serving(self, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    def serving(self, **own: str) -> Iterator["subprocess.Popen[bytes]"]:
         """Start the server; stop it, by its id, at the end."""
         port = self.url.rpartition(":")[2]
         command = [sys.executable, "-m", "uvicorn", "main:app", "--app-dir", str(TEMPLATE), "--port", port]
@@ -55,18 +51,20 @@ class Backend:
             "LOG_FORMAT": "json",
             "SIGN_IN_LIMIT": "100000/minute",
             "STREAM_INTERVAL": "0",
-            **environment,
         }
         with (self.directory / "log").open("a") as log:
             process = subprocess.Popen(
-                command, cwd=self.directory, env={**os.environ, **settings}, stdout=log, stderr=log
+                command, cwd=self.directory, env=environment(**settings | own), stdout=log, stderr=log
             )
             try:
                 self._wait(process)
                 yield process
             finally:
                 process.terminate()
-                process.wait(PATIENCE)
+                try:
+                    process.wait(PATIENCE)
+                finally:
+                    process.kill()
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + PATIENCE
@@ -81,10 +79,8 @@ class Backend:
 
 def make(directory: Path, database_url: str) -> Backend:
     """Return a backend on a free port, with its database migrated, not started."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     migrations.upgrade(database_url, TEMPLATE)
-    return Backend(f"http://127.0.0.1:{port}", database_url, directory)
+    return Backend(f"http://127.0.0.1:{free_port()}", database_url, directory)
 
 
 @pytest.fixture(scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])

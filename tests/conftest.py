@@ -1,5 +1,6 @@
 """For every test: the plugin of the library, asyncio alone under anyio, and logging left as it was."""
 
+import faulthandler
 import logging
 from collections.abc import Iterator, MutableMapping
 from typing import Any
@@ -9,6 +10,29 @@ import structlog
 from structlog.testing import capture_logs
 
 pytest_plugins = ["stanchion.testing.plugin", "tests.backend"]
+
+
+class _AtOnce:
+    """Prints each failure when it happens: a run that is ended from outside has told it by then."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        reporter: Any = self.config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and reporter is not None:
+            reporter.ensure_newline()
+            reporter.write_line(f"{report.nodeid}: {report.when} failed\n{report.longreprtext}")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Only where reports are gathered, not in the processes of xdist that send them."""
+    if hasattr(config, "workerinput"):
+        return
+    config.pluginmanager.register(_AtOnce(config))
+    if config.getoption("numprocesses", None):
+        # This process runs no test. A run that is six times as long as it may be ends, and says so.
+        faulthandler.dump_traceback_later(2400, exit=True)
 
 
 @pytest.fixture(scope="session")

@@ -166,14 +166,13 @@ def served(request: pytest.FixtureRequest, project: Path, command: Path) -> Iter
     finally:
         server.send_signal(signal.SIGINT)
         try:
-            server.communicate(timeout=15)
+            server.communicate(timeout=60)
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
-            server.communicate()
+            server.communicate(timeout=60)
             raise
 
 
-@pytest.mark.timeout(60)
 def test_run_script(served: str) -> None:
     address = re.search(r"http://127\.0\.0\.1:\d+", served)
     assert address

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from limits import parse
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings import SettingsError as SourceError
 
@@ -15,7 +16,7 @@ _PLACEHOLDERS = ("change", "example", "placeholder", "secret", "password", "your
 
 
 class SettingsError(Exception):
-    """A setting is missing or wrong; the message is one sentence that says what to set."""
+    """Settings are missing or wrong; the message has a sentence, and a line, for each: what to set."""
 
 
 class Settings(BaseSettings):
@@ -58,7 +59,7 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **values: Any) -> Self:
-        """Read the settings. Raises SettingsError, which names the variable and what to do."""
+        """Read the settings. Raises SettingsError, which names each wrong variable and what to do."""
         try:
             return cls(**values)
         except UnicodeDecodeError:
@@ -68,7 +69,8 @@ class Settings(BaseSettings):
         ) as exc:  # a list or a dict of a subclass; the message names the field, and no value
             raise SettingsError(f"A setting is not valid JSON: {exc}.") from None
         except ValidationError as exc:
-            raise SettingsError(_sentence(exc)) from None
+            errors = exc.errors(include_input=False, include_url=False)
+            raise SettingsError("\n".join(dict.fromkeys(map(_sentence, errors)))) from None
 
     @field_validator("CORS_ORIGINS", mode="before")
     @classmethod
@@ -100,8 +102,7 @@ def _is_placeholder(secret: str) -> bool:
     return len(set(secret)) < 8 or secret.lower().startswith(_PLACEHOLDERS)
 
 
-def _sentence(exc: ValidationError) -> str:
-    error = exc.errors(include_input=False, include_url=False)[0]
+def _sentence(error: ErrorDetails) -> str:
     name = str(error["loc"][0]) if error["loc"] else ""
     if error["type"] == "missing":
         return f"{name} is not set: {_ADVICE.get(name, 'set it in the environment or in .env')}."

@@ -1,6 +1,7 @@
 """/docs without the internet."""
 
 import re
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -31,6 +32,35 @@ async def test_all_it_loads_is_served_here(root: str) -> None:
             assert (await caller.get(url)).status_code == 200
 
 
+@pytest.mark.parametrize("root", ["", "/v1"])
+async def test_so_is_what_redoc_loads(root: str) -> None:
+    app = FastAPI(title="Shop")
+    app.root_path = root
+    serve_docs(app)
+    async with client(app) as caller:
+        page = await caller.get(f"{root}/redoc")
+        assert page.status_code == 200
+        assert "<title>Shop - reference</title>" in page.text
+        assert "//cdn" not in page.text
+        assert "https://" not in page.text
+        loaded = re.findall(r'(?:src|href|spec-url)="([^"]+)"', page.text)
+        assert sorted(loaded) == [
+            f"{root}/docs/assets/favicon.png",
+            f"{root}/docs/assets/redoc.standalone.js",
+            f"{root}/openapi.json",
+        ]
+        for url in loaded:
+            assert (await caller.get(url)).status_code == 200
+
+
+async def test_one_page_without_the_other() -> None:
+    app = FastAPI(docs_url=None)
+    serve_docs(app)
+    async with client(app) as caller:
+        assert (await caller.get("/redoc")).status_code == 200
+        assert (await caller.get("/docs")).status_code == 404
+
+
 async def test_a_path_of_ones_own_and_parameters_of_ones_own() -> None:
     app = FastAPI(docs_url="/manual", swagger_ui_parameters={"persistAuthorization": False})
     serve_docs(app)
@@ -39,9 +69,9 @@ async def test_a_path_of_ones_own_and_parameters_of_ones_own() -> None:
         assert (await caller.get("/docs")).status_code == 404
 
 
-@pytest.mark.parametrize("off", ["docs_url", "openapi_url"])
-async def test_an_app_without_docs_gets_none(off: str) -> None:
-    app = FastAPI(**{off: None})  # type: ignore[arg-type]
+@pytest.mark.parametrize("off", [{"docs_url": None, "redoc_url": None}, {"openapi_url": None}])
+async def test_an_app_without_docs_gets_none(off: dict[str, Any]) -> None:
+    app = FastAPI(**off)
     before = list(app.router.routes)
     serve_docs(app)
     assert app.router.routes == before

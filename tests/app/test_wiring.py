@@ -109,7 +109,7 @@ async def test_with_a_database_it_is_asked(sqlite_url: str) -> None:
 
 async def test_a_405_names_all_methods_though_added_apart() -> None:
     response = await ask("PATCH", "/items/1")
-    assert response.headers["Allow"] == "GET, POST"
+    assert response.headers["Allow"] == "GET, HEAD, POST"
 
 
 async def test_origins_and_credentials_come_from_the_settings() -> None:

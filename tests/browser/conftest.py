@@ -23,20 +23,8 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from tests.serving import TEMPLATE, environment
 
-import stanchion
-
-TEMPLATE = Path(stanchion.__file__).parent / "template"
-SETTINGS = (
-    "ENVIRONMENT",
-    "DATABASE_URL",
-    "API_KEY",
-    "CORS_ORIGINS",
-    "HOST",
-    "PORT",
-    "LOG_LEVEL",
-    "LOG_FORMAT",
-)
 PATIENCE = 30
 STREAM_INTERVAL = 0.2
 
@@ -68,12 +56,11 @@ def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
     """Start it, with no setting but those that it writes; the key is the first key, from its .env."""
     folder = tmp_path_factory.mktemp("backend")
     log = folder / "output.txt"
-    environment = {name: value for name, value in os.environ.items() if name not in SETTINGS}
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "stanchion.cli", "dev", "--app-dir", str(TEMPLATE), "--port", "0"],
             cwd=folder,
-            env={**environment, "STREAM_INTERVAL": str(STREAM_INTERVAL)},
+            env=environment(STREAM_INTERVAL=str(STREAM_INTERVAL)),
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -4,7 +4,6 @@ import http.client
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,11 +15,10 @@ from typing import IO, Any, Protocol
 from urllib.parse import urlsplit
 
 import pytest
+from tests.serving import PATIENCE
 
 from stanchion.cli import main
-
-SETTINGS = ("ENVIRONMENT", "DATABASE_URL", "API_KEY", "HOST", "PORT", "LOG_LEVEL", "LOG_FORMAT")
-PATIENCE = 30
+from stanchion.settings import Settings
 
 MAIN = """
 import asyncio
@@ -29,8 +27,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from settings import settings
+from stanchion import install
 
 app = FastAPI()
+install(app, settings)
 
 
 @app.get("/")
@@ -118,14 +118,13 @@ class Server:
             time.sleep(0.02)
         return found
 
-    def stop(self, how: signal.Signals = signal.SIGINT) -> tuple[int, float]:
-        """Press Ctrl-C, which reaches every process of the terminal; return status and seconds."""
-        started = time.monotonic()
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Press Ctrl-C, which reaches every process of the terminal; return the status."""
         if how is signal.SIGINT:
             os.killpg(self.process.pid, how)
         else:
             self.process.send_signal(how)
-        return self.process.wait(PATIENCE), time.monotonic() - started
+        return self.process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -134,7 +133,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory = tmp_path / "shop"
     directory.mkdir()
     monkeypatch.chdir(directory)
-    for name in SETTINGS:
+    for name in Settings.model_fields:
         monkeypatch.delenv(name, raising=False)
     return directory
 
@@ -234,11 +233,3 @@ def dev(start: Start) -> Start:
         return server
 
     return dev
-
-
-@pytest.fixture
-def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

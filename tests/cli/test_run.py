@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.serving import free_port
 
 KEY = "st_ab2cd3ef_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 READY = {"DATABASE_URL": "sqlite:///./a.db", "API_KEY": KEY}
@@ -21,7 +22,8 @@ def ready(backend: Path, call: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     return backend
 
 
-def serve(start: Any, port: int, *options: str) -> Any:
+def serve(start: Any, *options: str) -> Any:
+    port = free_port()
     server = start("run", "--port", str(port), *options)
     server.url = f"http://127.0.0.1:{port}"
     return server
@@ -29,29 +31,37 @@ def serve(start: Any, port: int, *options: str) -> Any:
 
 @pytest.mark.parametrize(("workers", "how"), [("1", signal.SIGTERM), ("2", signal.SIGINT)])
 def test_it_serves_until_it_is_told_to_end(
-    ready: Path, start: Any, free_port: int, workers: str, how: signal.Signals
+    ready: Path, start: Any, workers: str, how: signal.Signals
 ) -> None:
-    server = serve(start, free_port, "--workers", workers)
+    server = serve(start, "--workers", workers)
     said = json.load(server.get("/", {"X-Forwarded-For": "9.9.9.9", "X-Forwarded-Proto": "https"}))
     assert said == {"said": "first", "client": "127.0.0.1", "scheme": "http"}
-    status, seconds = server.stop(how)
-    assert status in (0, -how)
-    assert seconds < 5
+    assert server.get("/stream").read(11) == b"data: tick\n"
+    assert server.stop(how) in (0, -how)
     assert server.out == ""
+    assert f'"url": "{server.url}", "workers": {workers}, "event": "serving"' in server.err
+    assert "not_production" not in server.err
+    assert "timeout graceful shutdown exceeded" not in server.err
+    assert "Traceback" not in server.err
 
 
-def test_behind_a_proxy(ready: Path, start: Any, free_port: int) -> None:
-    server = serve(start, free_port, "--proxy-headers", "--forwarded-allow-ips", "127.0.0.1")
+def test_development_is_said_aloud(ready: Path, start: Any) -> None:
+    server = start("run", "--port", "0", ENVIRONMENT="development", LOG_FORMAT="json")
+    server.until(lambda: '"environment": "development"' in server.err and "not_production" in server.err)
+
+
+def test_behind_a_proxy(ready: Path, start: Any) -> None:
+    server = serve(start, "--proxy-headers", "--forwarded-allow-ips", "127.0.0.1")
     said = json.load(server.get("/", {"X-Forwarded-For": "9.9.9.9", "X-Forwarded-Proto": "https"}))
     assert (said["client"], said["scheme"]) == ("9.9.9.9", "https")
-    assert server.stop()[0] == 0
+    assert server.stop() == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_app_that_fails_ends_it(ready: Path, start: Any, workers: str) -> None:
     (ready / "main.py").write_text("import nowhere_at_all\n")
     server = start("run", "--port", "0", "--workers", workers)
-    assert server.process.wait(30) == 1
+    assert server.process.wait(60) == 1
     assert "No module named 'nowhere_at_all'" in server.err
 
 

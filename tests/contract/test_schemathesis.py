@@ -15,7 +15,7 @@ MANY = "STANCHION_CHAOS" in os.environ
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600 if MANY else 120)
+@pytest.mark.timeout(3600 if MANY else 480)
 def test_no_failure(backend: Backend, tmp_path: Path) -> None:
     with backend.client() as caller:
         account = {"email": "schemathesis@example.com", "name": "S", "password": "correct horse"}

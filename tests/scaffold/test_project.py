@@ -1,9 +1,7 @@
 """From the wheel to a project that serves, as a newcomer has it: by pip, with nothing of the repository."""
 
-import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import stat
@@ -11,22 +9,20 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from argparse import ArgumentParser
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.request import Request, urlopen
 
 import pytest
+from tests.serving import paste
 
 REPOSITORY = Path(__file__).parents[2]
 SOURCES = ("src", "pyproject.toml", "README.md", "LICENSE", ".gitignore")
 DECOYS = (".env", "x.db", "x.db-wal", "__pycache__/main.cpython-311.pyc", ".pytest_cache/README.md")
 PATIENCE = 240
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(480)]
 
 
 def clean_environment(venv: Path | None = None) -> dict[str, str]:
@@ -75,24 +71,11 @@ def running(command: str, *, cwd: Path, environment: dict[str, str]) -> Iterator
     try:
         yield server
         os.killpg(server.pid, signal.SIGINT)
-        server.communicate(timeout=20)
+        server.communicate(timeout=60)
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGKILL)
-            server.communicate()
-
-
-def paste(line: str) -> Any:
-    """Do what a line with curl says, and return the JSON of the answer. A machine need not have curl."""
-    parser = ArgumentParser()
-    parser.add_argument("url")
-    parser.add_argument("-X", default="GET")
-    parser.add_argument("-H", action="append")
-    parser.add_argument("-d", type=str.encode)
-    said = parser.parse_args(shlex.split(line)[1:])
-    headers = dict(header.split(": ", 1) for header in said.H)
-    with urlopen(Request(said.url, said.d, headers, method=said.X), timeout=30) as response:
-        return json.load(response)
+            server.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")

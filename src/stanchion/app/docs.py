@@ -1,9 +1,10 @@
-"""/docs without the internet: Swagger UI from a package on this machine."""
+"""/docs and /redoc without the internet: Swagger UI and ReDoc from a package on this machine."""
 
+from collections.abc import Callable
 from importlib.resources import files
 
 from fastapi import FastAPI, Request
-from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -11,20 +12,17 @@ _ASSETS = "/docs/assets"
 
 
 def serve_docs(app: FastAPI) -> None:
-    """Serve `app.docs_url` from local files; what is typed at Authorize lasts over a reload.
+    """Serve `app.docs_url` and `app.redoc_url` from local files; Authorize lasts over a reload.
 
-    An app made with `docs_url=None` or `openapi_url=None` has no such page, and gets none.
+    A page that the app was made without (`docs_url=None`; `openapi_url=None` for both) it does not get.
     """
-    if app.docs_url is None or app.openapi_url is None:
+    openapi = app.openapi_url
+    if openapi is None or (app.docs_url is None and app.redoc_url is None):
         return
-    page, openapi = app.docs_url, app.openapi_url
-    # FastAPI's own page of the same path loads its assets from a CDN: ours stands before it.
-    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", None) != page]
     app.mount(_ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")), name="docs_assets")
     parameters = {"persistAuthorization": True, **(app.swagger_ui_parameters or {})}
 
-    async def docs(request: Request) -> HTMLResponse:
-        root = request.scope.get("root_path", "").rstrip("/")
+    def swagger(root: str) -> HTMLResponse:
         return get_swagger_ui_html(
             openapi_url=root + openapi,
             title=f"{app.title} - docs",
@@ -34,4 +32,26 @@ def serve_docs(app: FastAPI) -> None:
             swagger_ui_parameters=parameters,
         )
 
-    app.add_route(page, docs, include_in_schema=False)
+    def redoc(root: str) -> HTMLResponse:
+        return get_redoc_html(
+            openapi_url=root + openapi,
+            title=f"{app.title} - reference",
+            redoc_js_url=f"{root}{_ASSETS}/redoc.standalone.js",
+            redoc_favicon_url=f"{root}{_ASSETS}/favicon.png",
+            with_google_fonts=False,
+        )
+
+    _replace(app, app.docs_url, swagger)
+    _replace(app, app.redoc_url, redoc)
+
+
+def _replace(app: FastAPI, path: str | None, page: Callable[[str], HTMLResponse]) -> None:
+    """Put the page where FastAPI's own was, which loads its assets from a CDN."""
+    if path is None:
+        return
+    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", None) != path]
+
+    async def show(request: Request) -> HTMLResponse:
+        return page(request.scope.get("root_path", "").rstrip("/"))
+
+    app.add_route(path, show, include_in_schema=False)

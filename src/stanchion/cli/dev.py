@@ -26,6 +26,10 @@ def dev(
     """
     directory = require_app(app_dir)
     environment = Environment()
+    if environment.get("ENVIRONMENT") == "production":
+        raise Failure(
+            "ENVIRONMENT is production: serve it with `stanchion run`, or set ENVIRONMENT=development."
+        )
     written = environment.complete()
     url = environment.database_url()
     address = environment.address(host, port)
@@ -38,15 +42,13 @@ def dev(
             typer.echo(f"Wrote {', '.join(written)} to .env.")
         for label in _migrated(url, directory):
             typer.echo(f"Migrated: {label}.")
-
-        def announce() -> None:
-            _announce(server.base_url(address[0], listener), environment.get("API_KEY") or "")
-
+        said = _announcement(server.base_url(address[0], listener), environment.get("API_KEY") or "")
         if no_reload:
-            announce()
-            server.serve(directory, listener, timeout_graceful_shutdown=2, proxy_headers=False)
+            server.serve(
+                directory, listener, timeout_graceful_shutdown=2, proxy_headers=False, announcement=said
+            )
         else:
-            server.serve_reloading(directory, listener, announce)
+            server.serve_reloading(directory, listener, said)
 
 
 def _migrated(url: str, app_dir: Path) -> list[str]:
@@ -62,14 +64,13 @@ def _migrated(url: str, app_dir: Path) -> list[str]:
     return upgrade(url, app_dir)
 
 
-def _announce(base: str, key: str) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"Serving [bold]{base}[/bold]")
-    console.print(f"Docs    [bold]{base}/docs[/bold]")
+def _announcement(base: str, key: str) -> str:
     todos = shlex.quote(f"{base}/api/todos")
     header = f"-H {shlex.quote(f'X-API-Key: {key}')}"
-    # Plain: a line that is coloured or wrapped cannot be pasted.
-    typer.echo(f"\ncurl -X POST {todos} {header} -H 'Content-Type: application/json' -d '{_TODO}'")
-    typer.echo(f"curl {todos} {header}\n")
+    # The lines with curl are plain: coloured or wrapped they could not be pasted.
+    return (
+        f"Serving {typer.style(base, bold=True)}\n"
+        f"Docs    {typer.style(f'{base}/docs', bold=True)}\n\n"
+        f"curl -X POST {todos} {header} -H 'Content-Type: application/json' -d '{_TODO}'\n"
+        f"curl {todos} {header}\n"
+    )

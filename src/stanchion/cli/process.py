@@ -4,6 +4,7 @@ import gc
 import sys
 import traceback
 
+import typer
 from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
 
@@ -16,8 +17,11 @@ REFUSED = 78
 class AppConfig(Config):
     """Uvicorn's configuration, which ends the process where the app cannot be loaded.
 
-    Wrong settings are a sentence, a fault in the app's own code its traceback.
+    Wrong settings are a sentence, a fault in the app's own code its traceback. An app that is
+    loaded is announced, by `announcement`.
     """
+
+    announcement = ""
 
     def load(self) -> None:
         """Load the app. Raises SystemExit with the status that this process's supervisor understands."""
@@ -27,6 +31,8 @@ class AppConfig(Config):
         try:
             super().load()
             gc.freeze()
+            if self.announcement:
+                typer.echo(self.announcement)
         except Exception as exc:
             if is_explained(exc):
                 sys.stderr.write(f"{exc}\n")

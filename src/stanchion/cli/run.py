@@ -3,13 +3,16 @@
 import importlib
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stanchion.cli.environment import Environment
 from stanchion.cli.failure import Failure
 from stanchion.cli.options import AppDir, Host, Port, require_app
+
+if TYPE_CHECKING:
+    from stanchion.settings import Settings
 
 
 def run(
@@ -39,7 +42,9 @@ def run(
     directory = require_app(app_dir)
     environment = Environment()
     address = environment.address(host, port)
-    _settle(directory)
+    settings = _settle(directory)
+
+    import structlog
 
     from stanchion.cli import server
     from stanchion.database.schema import state
@@ -47,7 +52,13 @@ def run(
     current = state(environment.database_url(), directory)
     if current.advice:
         raise Failure(current.advice)
+    log = structlog.stdlib.get_logger("stanchion")
     with server.listen(*address, command="run") as listener:
+        log.info("serving", url=server.base_url(address[0], listener), workers=workers)
+        if settings.ENVIRONMENT != "production":
+            log.warning(
+                "not_production", environment=settings.ENVIRONMENT, advice="set ENVIRONMENT=production"
+            )
         server.serve(
             directory,
             listener,
@@ -58,7 +69,7 @@ def run(
         )
 
 
-def _settle(app_dir: Path) -> None:
+def _settle(app_dir: Path) -> "Settings":
     """Check the settings before there are workers to fail by them, and log as the workers will.
 
     Raises SettingsError, from the app's own settings where it has some.
@@ -71,3 +82,4 @@ def _settle(app_dir: Path) -> None:
     if (app_dir / "settings.py").is_file():
         sys.path.insert(0, str(app_dir))
         importlib.import_module("settings")
+    return settings

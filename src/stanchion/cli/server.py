@@ -50,7 +50,7 @@ def base_url(host: str, listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
 
-def serve_reloading(app_dir: Path, listener: socket.socket, announce: Callable[[], None]) -> None:
+def serve_reloading(app_dir: Path, listener: socket.socket, announcement: str) -> None:
     """Serve `main:app`, again after each change, until Ctrl-C; exits with 1 where its settings are wrong."""
     config = _config(
         app_dir,
@@ -59,8 +59,9 @@ def serve_reloading(app_dir: Path, listener: socket.socket, announce: Callable[[
         reload_includes=[".env"],
         timeout_graceful_shutdown=2,
         proxy_headers=False,
+        announcement=announcement,
     )
-    supervisor = _Reload(config, Server(config).run, [listener], announce)
+    supervisor = _Reload(config, Server(config).run, [listener])
     supervisor.run()
     if supervisor.refused:
         sys.exit(1)
@@ -83,10 +84,12 @@ def _run(config: Config, sockets: list[socket.socket]) -> None:
         Server(config).run(sockets)
 
 
-def _config(app_dir: Path, **options: Any) -> AppConfig:
+def _config(app_dir: Path, *, announcement: str = "", **options: Any) -> AppConfig:
     # The processes that are started inherit it.
     sys.path.insert(0, str(app_dir))
-    return AppConfig("main:app", loop="auto", http="auto", log_config=None, access_log=False, **options)
+    config = AppConfig("main:app", loop="auto", http="auto", log_config=None, access_log=False, **options)
+    config.announcement = announcement
+    return config
 
 
 def _not_bound(exc: OSError, host: str, port: int, command: str) -> str:
@@ -110,17 +113,17 @@ class _Reload(WatchFilesReload):
     Later ones it survives: the person is editing, and the next change starts another.
     """
 
+    config: AppConfig
+
     def __init__(
         self,
         config: AppConfig,
         target: Callable[[list[socket.socket] | None], None],
         sockets: list[socket.socket],
-        announce: Callable[[], None],
     ) -> None:
         super().__init__(config, target, sockets)
         # A `pip install` beside it is no change of the backend.
         self.watch_filter.exclude_dirs += _environments(config.reload_dirs)
-        self._announce = announce
         self.refused = False
         self.watcher = watch(
             *self.reload_dirs,
@@ -136,9 +139,13 @@ class _Reload(WatchFilesReload):
             self._fork()
         else:
             super().startup()
-        next(self.watcher, None)  # it watches from now on: what is saved while the server loads is not missed
+        next(self.watcher, None)  # it watches from now on, while the server loads
         threading.Thread(target=self._watch_first, args=(self.process,), daemon=True).start()
-        self._announce()  # while the server loads, which takes longer
+
+    def restart(self) -> None:
+        if self.process.is_alive():  # it was loaded, and announced
+            self.config.announcement = ""
+        super().restart()
 
     def _fork(self) -> None:
         """Start the first server as a copy of this process, which has loaded a fifth of what it needs.

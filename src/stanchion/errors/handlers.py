@@ -19,6 +19,8 @@ from stanchion.errors.openapi import document_errors
 from stanchion.errors.problem import phrase, problem
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+HEAD_IS_ANSWERED = "stanchion.head"
+"""In the scope where HEAD is answered wherever GET is, whatever the routes say."""
 _NO_BODY = frozenset({204, 205, 304})
 
 log = structlog.stdlib.get_logger("stanchion")
@@ -92,13 +94,14 @@ async def validation_error(request: Request, exc: Exception) -> Response:
 def allowed_methods(request: Request) -> list[str]:
     """Return the methods that some route answers at this path (RFC 9110, 10.2.1)."""
     scope = {key: value for key, value in request.scope.items() if key != "fastapi"}
-    return [
-        method
-        for method in _METHODS
-        if any(
-            route.matches({**scope, "method": method})[0] is Match.FULL for route in request.app.router.routes
-        )
-    ]
+
+    def answered(method: str) -> bool:
+        if method == "HEAD" and HEAD_IS_ANSWERED in scope:
+            method = "GET"
+        asked = {**scope, "method": method}
+        return any(route.matches(asked)[0] is Match.FULL for route in request.app.router.routes)
+
+    return [method for method in _METHODS if answered(method)]
 
 
 def _log_crash(scope: Scope, exc: Exception) -> None:

@@ -1,0 +1,39 @@
+"""HEAD wherever GET is answered (RFC 9110, 9.3.2): monitors and load balancers ask that way."""
+
+import anyio
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stanchion.errors.handlers import HEAD_IS_ANSWERED
+
+
+class HeadMiddleware:
+    """Lets the path operation of GET answer HEAD, and sends its status and headers alone.
+
+    FastAPI gives a path operation the one method of its decorator. A stream ends at its first chunk.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope[HEAD_IS_ANSWERED] = True
+        if scope.get("method") != "HEAD":
+            await self.app(scope, receive, send)
+            return
+        # A copy: the server reads in its own that this is HEAD, and sends no body.
+        read = {**scope, "method": "GET"}
+        with anyio.CancelScope() as rest:
+
+            async def head(message: Message) -> None:
+                if message["type"] != "http.response.body":
+                    await send(message)
+                    return
+                await send({"type": "http.response.body"})
+                if message.get("more_body"):
+                    rest.cancel()
+
+            try:
+                await self.app(read, receive, head)
+            finally:
+                scope.update(read, method="HEAD")  # what answered is for the log

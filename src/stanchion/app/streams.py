@@ -1,0 +1,118 @@
+"""Event streams end when the process is told to: they would hold it until the server's patience ends."""
+
+import asyncio
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+import anyio
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_DISCONNECT = {"type": "http.disconnect"}
+
+
+class StopStreamsMiddleware:
+    """Ends each `text/event-stream` in good order at SIGTERM and SIGINT; its client connects again.
+
+    The signals go on to whoever handled them before: the server, which then has nobody to wait
+    for. A response of another kind has an end of its own, and is let finish.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self._stopping: asyncio.Event | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            with _told() as self._stopping:
+                await self.app(scope, receive, send)
+        elif scope["type"] == "http" and self._stopping:
+            await _Exchange(self._stopping, receive, send).run(self.app, scope)
+        else:
+            await self.app(scope, receive, send)
+
+
+class _Exchange:
+    """A request and its response; a stream's reader is told that the client has left when we stop."""
+
+    __slots__ = ("_events", "_open", "_receive", "_send", "_stopping", "_whole")
+
+    def __init__(self, stopping: asyncio.Event, receive: Receive, send: Send) -> None:
+        self._stopping, self._receive, self._send = stopping, receive, send
+        self._whole = False  # has the body of the request arrived?
+        self._events = self._open = False
+
+    async def run(self, app: ASGIApp, scope: Scope) -> None:
+        await app(scope, self.receive, self.send)
+        if self._open and self._events and self._stopping.is_set():
+            with suppress(OSError):  # the client may have left by itself
+                await self._send({"type": "http.response.body"})
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._open = True
+            self._events = any(
+                name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+                for name, value in message.get("headers", ())
+            )
+        elif message["type"] == "http.response.body" and not message.get("more_body"):
+            self._open = False
+        await self._send(message)
+
+    async def receive(self) -> Message:
+        if not self._whole:
+            message = await self._receive()
+            self._whole = not message.get("more_body")
+            return message
+        # What is asked for now is whether the client is still there.
+        message = _DISCONNECT
+        async with anyio.create_task_group() as either:
+
+            async def left() -> None:
+                nonlocal message
+                message = await self._receive()
+                either.cancel_scope.cancel()
+
+            async def stopped() -> None:
+                await self._stopping.wait()
+                if self._events:
+                    either.cancel_scope.cancel()
+
+            either.start_soon(left)
+            either.start_soon(stopped)
+        return message
+
+
+@contextmanager
+def _told() -> Iterator[asyncio.Event | None]:
+    """Give an event that is set at each signal that stops a server; the signal is handed on.
+
+    None outside the main thread, which alone hears of signals.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield None
+        return
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    before: dict[signal.Signals, Any] = {}
+
+    def chained(handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
+        def tell(number: int, frame: FrameType | None) -> None:
+            loop.call_soon_threadsafe(stopping.set)
+            handler(number, frame)
+
+        return tell
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        handler = signal.getsignal(number)
+        if callable(handler):  # else nobody would stop: it is ignored, or ends the process at once
+            before[number] = handler
+            signal.signal(number, chained(handler))
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
