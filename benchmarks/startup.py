@@ -1,7 +1,8 @@
 """How long a second `stanchion dev` takes, beside `uvicorn --reload` with a hello-world app.
 
 Both from the start of the process to the first 200, in turns, so that what else the machine does
-falls on both. Prints the medians and their ratio; exits with 1 where it is over 1.6.
+falls on both. Prints the medians and their ratio; exits with 1 where it is over 1.6. Beside them,
+how long `stanchion --help` takes.
 
     python benchmarks/startup.py [--rounds 15]
 """
@@ -77,6 +78,13 @@ def first_answer(module: list[str], directory: Path) -> float:
         process.wait(15)
 
 
+def seconds_of(module: list[str]) -> float:
+    """Run a module to its end, and return how long that took."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-m", *module], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
 def answers(port: int) -> bool:
     """Tell whether `GET /` answers 200."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -112,6 +120,8 @@ def main() -> None:
     medians = [statistics.median(values) for values in times.values()]
     for name, values in times.items():
         print(f"{name:32} {statistics.median(values):.3f} s  ({min(values):.3f} to {max(values):.3f})")
+    helped = statistics.median(seconds_of(["stanchion.cli", "--help"]) for _ in range(rounds))
+    print(f"{'stanchion --help':32} {helped:.3f} s")
     ratio = medians[1] / medians[0]
     print(f"{'ratio':32} {ratio:.2f}  (at most {LIMIT})")
     sys.exit(ratio > LIMIT)

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     PORT: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
     MAX_BODY_SIZE: int = Field(1024 * 1024, ge=1, description="The largest request body, in bytes.")
     SIGN_IN_LIMIT: str = Field("5/minute", description="Failed sign-ins per email and address.")
+    SIGN_IN_STORAGE: str = Field(
+        "async+memory://", description="Where they are counted: in each process, or async+redis://host."
+    )
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least level logged."
     )

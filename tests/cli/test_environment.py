@@ -111,7 +111,7 @@ def test_a_database_that_is_not_named(folder: Path) -> None:
         Environment().database_url()
 
 
-@pytest.mark.parametrize(("name", "database"), [(".dev", "dev"), ("My Shop 2", "my_shop_2"), ("商店", "app")])
+@pytest.mark.parametrize(("name", "database"), [(".dev", "dev"), ("My Shop 2", "My_Shop_2"), ("商店", "app")])
 def test_a_database_is_named_after_its_folder(
     tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, database: str
 ) -> None:

@@ -27,8 +27,13 @@ def lines(*arguments: str) -> list[str]:
     assert result.exit_code == 0
     said, _, rest = result.stdout.partition("\n\n")
     assert said.endswith("is made, with its first API_KEY in .env. Next:")
-    assert all(line.startswith("    ") for line in rest.splitlines())
-    return [line.strip() for line in rest.splitlines()]
+    typed, _, where = rest.partition("\n\n")
+    assert where == (
+        f"It takes Stanchion from {Origin.installed().url}: where that is not, "
+        "name another in pyproject.toml and requirements.txt.\n"
+    )
+    assert all(line.startswith("    ") for line in typed.splitlines())
+    return [line.strip() for line in typed.splitlines()]
 
 
 def test_the_next_lines(folder: Path) -> None:

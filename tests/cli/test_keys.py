@@ -112,7 +112,9 @@ def test_list_and_revoke(ready: Path, call: Any) -> None:
     for key_id in ("1", "77"):
         said = call("keys", "revoke", key_id)
         assert said.status == 1
-        assert said.err == f"There is no key {key_id} to revoke: `stanchion keys list --all` shows them.\n"
+        assert said.err == (
+            f"Key {key_id} is not there, or was revoked before: `stanchion keys list --all` shows them.\n"
+        )
 
 
 @pytest.mark.parametrize(

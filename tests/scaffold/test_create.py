@@ -109,6 +109,7 @@ def test_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         "a'b",
         "stanchion",
         "Typing.Extensions",
+        "pytest",
     ],
 )
 def test_names_that_cannot_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:

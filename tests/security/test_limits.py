@@ -59,6 +59,13 @@ async def test_it_passes() -> None:
     assert await attempts(limit, "1.1.1.1", "ada@a.example", 1) == 1
 
 
-def test_a_storage_that_would_block() -> None:
-    with pytest.raises(AssertionError, match="async"):
-        SignInLimit(storage="memory://")
+@pytest.mark.parametrize(
+    ("storage", "sentence"),
+    [
+        ("memory://", r"starts with async\+"),
+        ("async+nothing://", "^async\\+nothing:// cannot count sign-ins: "),
+    ],
+)
+async def test_a_storage_that_cannot_be_used(storage: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        SignInLimit(storage=storage)

@@ -121,4 +121,4 @@ def _port(text: str | None) -> int:
 
 
 def _database_name(directory: Path) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", directory.name.lower()).strip("_") or "app"
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", directory.name).strip("._-") or "app"

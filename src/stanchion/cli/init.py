@@ -36,6 +36,11 @@ def init(
     typer.echo(f"{project.name} is made, with its first API_KEY in .env. Next:\n")
     for line in _next_lines(project, name):
         typer.echo(f"    {line}")
+    if origin.url.startswith("file:"):
+        typer.echo(
+            f"\nIt takes Stanchion from {origin.url}: where that is not, "
+            "name another in pyproject.toml and requirements.txt."
+        )
 
 
 def _next_lines(project: Project, typed: str) -> list[str]:

@@ -51,8 +51,8 @@ def create(
     user: User = None,
     name: Annotated[str, typer.Option(help="What to know it by.")] = "command line",
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="What it may do. [default: read and write]")
-    ] = None,
+        str, typer.Option(metavar="read|write|read,write", help="What it may do.")
+    ] = "read,write",
     expires_in: Annotated[
         timedelta | None,
         typer.Option(parser=_duration, metavar="90d", help="After how long it ends; without it, never."),
@@ -62,13 +62,16 @@ def create(
     """Make a key. It is printed once, alone on standard output."""
     if not 1 <= len(name) <= 100:
         raise typer.BadParameter("it has 1 to 100 characters.", param_hint="--name")
+    wanted = {one.strip() for one in scope.split(",")}
+    if not wanted <= set(Scope):
+        raise typer.BadParameter(f"{scope!r} is not read, write or read,write.", param_hint="--scope")
     expires_at = datetime.now(UTC) + expires_in if expires_in else None
 
     async def work(session: "AsyncSession") -> "tuple[ApiKey, str]":
         from stanchion.security import keys as store
 
         owner = await _user_id(session, user, app_dir)
-        scopes = [one for one in store.ALL_SCOPES if not scope or one in scope]
+        scopes = [one for one in store.ALL_SCOPES if one in wanted]
         return await store.create(session, user_id=owner, name=name, scopes=scopes, expires_at=expires_at)
 
     key, secret = _in_transaction(work, app_dir)
@@ -113,7 +116,9 @@ def revoke(
         return await store.revoke(session, key_id)
 
     if not _in_transaction(work, app_dir):
-        raise Failure(f"There is no key {key_id} to revoke: `stanchion keys list --all` shows them.")
+        raise Failure(
+            f"Key {key_id} is not there, or was revoked before: `stanchion keys list --all` shows them."
+        )
     typer.echo(f"Revoked key {key_id}.")
 
 

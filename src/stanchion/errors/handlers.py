@@ -1,7 +1,7 @@
 """The handlers: every way a request can fail, turned into a problem."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -79,7 +79,7 @@ async def http_exception(request: Request, exc: Exception) -> Response:
 async def validation_error(request: Request, exc: Exception) -> Response:
     """Shape what FastAPI found wrong with the request: each place, never the value sent."""
     assert isinstance(exc, RequestValidationError)
-    errors = [{"loc": list(item["loc"]), "msg": item["msg"], "type": item["type"]} for item in exc.errors()]
+    errors = [_detail(request, item) for item in exc.errors()]
     places = ", ".join(".".join(str(part) for part in item["loc"]) for item in errors[:3])
     more = f" and {len(errors) - 3} more" if len(errors) > 3 else ""
     return problem(
@@ -89,6 +89,20 @@ async def validation_error(request: Request, exc: Exception) -> Response:
         error="validation_failed",
         extensions={"errors": errors},
     )
+
+
+def _detail(request: Request, item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is wrong in one place, without the words that Python's exceptions begin with."""
+    loc, kind = list(item["loc"]), str(item["type"])
+    words = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    if loc == ["body"] and kind.endswith("_attributes_type") and not _is_json(request):
+        words, kind = "The body is no JSON by its header: send Content-Type: application/json", "content_type"
+    return {"loc": loc, "msg": words, "type": kind}
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def allowed_methods(request: Request) -> list[str]:

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Literal, Self
 
@@ -105,8 +106,7 @@ def _check_name(name: str) -> None:
             f"{name!r} cannot be a project's name: use letters, digits, '-', '_' and '.', "
             f"at most {_LONGEST}, with a letter or a digit at both ends."
         )
-    pins = (TEMPLATE / "requirements.txt").read_text(encoding="utf-8")
-    if _normal(name) in {_normal(found) for found in re.findall(r"^[\w.-]+", pins, re.MULTILINE)}:
+    if _normal(name) in _needed():
         raise ScaffoldError(f"{name!r} is the name of a package that every project needs: choose another.")
 
 
@@ -118,6 +118,16 @@ def _check_folder(folder: Path) -> None:
         raise ScaffoldError(f"{folder} is there already, and is no folder: choose another name.")
     elif not folder.parent.is_dir():
         raise ScaffoldError(f"{folder.parent} is no folder: make it first, or choose another place.")
+
+
+def _needed() -> set[str]:
+    """Return the names of the packages that a project installs, those for its tests included."""
+    pins = (TEMPLATE / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    try:
+        lines = [*pins, *(metadata.requires("stanchion") or ())]
+    except metadata.PackageNotFoundError:  # it runs from a folder on PYTHONPATH
+        lines = pins
+    return {_normal(found[0]) for line in lines if (found := re.match(r"[\w.-]+", line))}
 
 
 def _normal(name: str) -> str:

@@ -7,6 +7,7 @@ import structlog
 from limits import RateLimitItem, parse
 from limits.aio.storage import Storage
 from limits.aio.strategies import MovingWindowRateLimiter
+from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
 from stanchion.errors import TooManyRequestsError
@@ -22,14 +23,19 @@ class SignInLimit:
 
     `rate` is `5/minute`, as the `limits` library reads it: attempts for one email from one
     address since the last success. An address as a whole has ten times that. `storage` is
-    a URL of the `limits` library; memory counts for this process, `async+redis://...` for all.
+    a URL of the `limits` library; memory counts for this process, `async+redis://...` for all
+    (`pip install redis`). Raises ValueError for a rate or a storage that cannot be used.
     """
 
     def __init__(self, rate: str = "5/minute", *, storage: str = "async+memory://") -> None:
         self._rate: RateLimitItem = parse(rate)
         self._address_rate = type(self._rate)(self._rate.amount * _ADDRESS_FACTOR, self._rate.multiples)
-        store = storage_from_string(storage)
-        assert isinstance(store, Storage), "the storage's URL must start with async+"
+        try:
+            store = storage_from_string(storage)
+        except ConfigurationError as exc:  # its package is not installed, or no such scheme
+            raise ValueError(f"{storage.partition('://')[0]}:// cannot count sign-ins: {exc}") from exc
+        if not isinstance(store, Storage):
+            raise ValueError("Sign-ins are counted from an event loop: the storage's URL starts with async+.")
         self._storage = store
         self._limiter = MovingWindowRateLimiter(store)
 

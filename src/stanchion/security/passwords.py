@@ -10,16 +10,32 @@ from anyio import CapacityLimiter
 from anyio.lowlevel import RunVar
 from pwdlib import PasswordHash
 from pwdlib.exceptions import PwdlibError
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
+from pydantic_core import PydanticCustomError
 
 from stanchion.errors import UnavailableError
 
 T = TypeVar("T")
 
+_SHORTEST, _LONGEST = 8, 1024
+
+
+def _of_right_length(password: SecretStr) -> SecretStr:
+    # By hand: Pydantic's own message counts "items".
+    if len(password) < _SHORTEST:
+        raise PydanticCustomError("string_too_short", f"String should have at least {_SHORTEST} characters")
+    if len(password) > _LONGEST:
+        raise PydanticCustomError("string_too_long", f"String should have at most {_LONGEST} characters")
+    return password
+
+
 Password = Annotated[
     SecretStr,
+    AfterValidator(_of_right_length),
     Field(
-        min_length=8, max_length=1024, description="8 characters or more.", examples=["correct horse battery"]
+        description="8 characters or more.",
+        examples=["correct horse battery"],
+        json_schema_extra={"minLength": _SHORTEST, "maxLength": _LONGEST},
     ),
 ]
 """A password in a schema. The upper limit bounds the work that a stranger can ask for."""

@@ -18,7 +18,7 @@ get_api_key = KeyGuard(
     users=col(User.id),
     hint="The first key is API_KEY in .env." if settings.ENVIRONMENT == "development" else "",
 )
-sign_in_limit = SignInLimit(settings.SIGN_IN_LIMIT)
+sign_in_limit = SignInLimit(settings.SIGN_IN_LIMIT, storage=settings.SIGN_IN_STORAGE)
 
 CallerDep = Annotated[Caller, Depends(get_api_key)]
 

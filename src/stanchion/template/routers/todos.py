@@ -109,10 +109,11 @@ async def update_todo(
     """Change the fields that are sent; the others stay. With `If-Match`, only that version."""
     todo = await find(session, caller, todo_id, lock=True)
     match.require(etag(todo.version))
-    todo.sqlmodel_update(body.model_dump())
-    todo.version += 1
-    todo.updated_at = now()
-    await session.flush()
+    if changes := body.model_dump():
+        todo.sqlmodel_update(changes)
+        todo.version += 1
+        todo.updated_at = now()
+        await session.flush()
     response.headers["ETag"] = etag(todo.version)
     return TodoResponse.model_validate(todo)
 

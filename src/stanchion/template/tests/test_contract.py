@@ -75,7 +75,7 @@ async def test_unknown_path_and_method(anyone: httpx2.AsyncClient) -> None:
     assert (missing.status_code, missing.json()["instance"]) == (404, "/nope")
     refused = await anyone.request("PURGE", "/api/todos/7")
     assert refused.status_code == 405
-    assert refused.headers["Allow"] == "GET, PUT, PATCH, DELETE"
+    assert refused.headers["Allow"] == "GET, HEAD, PUT, PATCH, DELETE"
 
 
 async def test_request_id(anyone: httpx2.AsyncClient) -> None:

@@ -94,6 +94,9 @@ async def test_update_keeps_what_is_not_sent(anyone: httpx2.AsyncClient, ada: He
     assert (await anyone.get(url, headers=ada)).json() == changed.json()
     refused = await anyone.request(method, url, json={"title": None}, headers=ada)
     assert refused.status_code == 422
+    nothing = await anyone.request(method, url, json={}, headers=ada)
+    assert (nothing.status_code, nothing.json()) == (200, changed.json())
+    assert nothing.headers["ETag"] == changed.headers["ETag"]
 
 
 async def test_versions(anyone: httpx2.AsyncClient, ada: Headers) -> None:
