@@ -1,8 +1,10 @@
 """The public names: what users import is a promise."""
 
+import ast
 import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -61,6 +63,35 @@ NAMES = {
     },
     "stanchion.testing": {"client", "prepare"},
 }
+
+MODULES = {
+    "concurrency": {"IfMatch", "IfNoneMatch", "Precondition", "etag"},
+    "headers": {"headers"},
+    "logging": {
+        "Format",
+        "RequestLogMiddleware",
+        "access_log",
+        "configure",
+        "log_requests",
+        "redact",
+        "route_template",
+    },
+    "pagination": {"Page", "add_links"},
+    "schemas": {"Text", "email_key"},
+    "settings": {"Settings", "SettingsError"},
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_names_that_a_module_defines(module: str) -> None:
+    defined = set()
+    for node in ast.parse(Path(stanchion.__file__).with_name(f"{module}.py").read_text()).body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                defined.add(name)
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                defined.add(name)
+    assert {name for name in defined if not name.startswith("_")} == MODULES[module]
 
 
 @pytest.mark.parametrize("module", NAMES)

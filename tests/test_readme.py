@@ -1,0 +1,57 @@
+"""README.md: its code runs, and its commands and files are there."""
+
+import re
+from pathlib import Path
+
+import httpx2
+import pytest
+from tests.serving import TEMPLATE
+from typer.testing import CliRunner
+
+from stanchion.cli.commands import app
+from stanchion.testing import client
+
+REPOSITORY = Path(__file__).parents[1]
+TEXT = (REPOSITORY / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.anyio
+async def test_the_part_that_works_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (whole,) = (block for block in blocks("python") if "FastAPI()" in block)
+    names: dict[str, object] = {}
+    exec(compile(whole, "README.md", "exec"), names)
+    async with client(names["app"]) as caller:  # type: ignore[arg-type]
+        found: httpx2.Response = await caller.get("/things/7")
+    assert (found.status_code, found.json()["error"]) == (404, "thing_not_found")
+    await names["database"].close()  # type: ignore[attr-defined]
+
+
+def test_the_whole_endpoint_is_the_templates() -> None:
+    """But for what the template adds to it: headers, documentation and a docstring."""
+    (endpoint,) = (block for block in blocks("python") if "FastAPI()" not in block)
+    template = (TEMPLATE / "routers" / "todos.py").read_text()
+    for line in endpoint.splitlines()[2:]:
+        assert line in template, line
+
+
+def test_its_commands_are_there() -> None:
+    named = set(re.findall(r"`stanchion ([a-z]+)", TEXT)) - {"check"}  # which is said to come next
+    assert named == {"init", "dev", "run", "migrate", "keys"}
+    for name in named:
+        assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
+
+
+def test_its_files_are_there() -> None:
+    for script in re.findall(r"scripts/\w+\.sh", TEXT):
+        assert (REPOSITORY / script).is_file(), script
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        assert (REPOSITORY / target).is_file(), target
+    listed = TEXT.partition("```\nmain.py ")[2].partition("```")[0].split()
+    assert "routers/" in listed
+    for name in ["main.py", *listed]:
+        assert (TEMPLATE / name).exists() or name == ".env", name  # which init writes
