@@ -22,7 +22,7 @@ compile() { # compile NAME SOURCE...
 
 # The widest first. The others begin as copies of it, and uv keeps the versions it finds in its output:
 # every lock agrees on the packages they share, so one environment can hold them all.
-compile dev pyproject.toml --extra dev --group repository "$@"
+compile dev pyproject.toml --extra check --extra dev --group repository "$@"
 for name in runtime build; do
     cp requirements/dev.txt "requirements/$name.txt"
 done

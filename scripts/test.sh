@@ -11,6 +11,7 @@ in_memory() {
     local room
     room=$(df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 { print $4 }')
     [ "${room:-0}" -gt $((4 << 20)) ] && folder=$(mktemp -d /dev/shm/stanchion-tests.XXXXXX) || return
+    chmod 711 "$folder" # the server of PostgreSQL, which is another user, may enter it
     trap 'rm -rf "$folder"' EXIT
     printf '#!/bin/sh\n' >"$folder/program" && chmod +x "$folder/program"
     if "$folder/program" 2>/dev/null; then export TMPDIR=$folder; fi

@@ -1,0 +1,29 @@
+"""The agent's conversation: a JSON object a line on standard input, and one back for each."""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from . import guard, loading
+
+
+def main() -> None:
+    """Answer until standard input ends. What the app prints goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    commands: dict[str, Callable[..., Any]] = {"guard": guard.install, "load": loading.load}
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            answer = {"result": commands[asked["command"]](**asked["arguments"])}
+        except BaseException as exc:  # also SystemExit: the app is not to end the conversation
+            answer = {"error": f"{type(exc).__name__}: {exc}", "traceback": traceback.format_exc()}
+        answers.write(json.dumps(answer, default=str) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    main()

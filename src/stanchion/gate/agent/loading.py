@@ -1,0 +1,183 @@
+"""Imports the app, and reads what it is made of."""
+
+import functools
+import importlib
+import inspect
+import sys
+import threading
+import traceback
+from importlib import metadata
+from typing import Any
+
+from . import guard
+
+_PACKAGES = ("fastapi", "starlette", "pydantic", "sqlalchemy", "sqlmodel", "uvicorn", "stanchion")
+loaded: dict[str, Any] = {}
+
+
+def load(entry: str, app_dir: str) -> dict[str, Any]:
+    """Import `module:attribute` from `app_dir`, and describe it; `error` says why that cannot be."""
+    sys.path.insert(0, app_dir)
+    effects: list[dict[str, Any]] = []
+    threads = set(threading.enumerate())
+    guard.watch(effects)
+    try:
+        module_name, _, attribute = entry.partition(":")
+        module = importlib.import_module(module_name)
+        app = functools.reduce(getattr, (attribute or "app").split("."), module)
+        if not hasattr(app, "router") and callable(app):
+            app = app()  # a factory
+    except BaseException as exc:
+        return {"error": _sentence(exc), "traceback": traceback.format_exc(), "effects": effects}
+    finally:
+        guard.watch(None)
+    effects += [
+        {"event": "threading.Thread", "does": "starts a thread", "file": "", "line": 0, "function": one.name}
+        for one in threading.enumerate()
+        if one not in threads
+    ]
+    if not hasattr(app, "openapi") or not hasattr(app, "router"):
+        return {"error": f"{entry} is no FastAPI app, but {type(app).__name__}", "effects": effects}
+    loaded["app"] = app
+    return {"entry": entry, "effects": effects, **_described(app, module)}
+
+
+def _sentence(exc: BaseException) -> str:
+    where = ""
+    for frame in reversed(traceback.extract_tb(exc.__traceback__)):
+        if own := guard.of_project(frame.filename):
+            where = f" ({own}, line {frame.lineno})"
+            break
+    words = str(exc).strip().splitlines()
+    return f"{type(exc).__name__}: {words[0] if words else 'no message'}{where}"
+
+
+def _described(app: Any, module: Any) -> dict[str, Any]:
+    document, broken = None, ""
+    try:
+        document = app.openapi() if app.openapi_url else None
+    except Exception as exc:
+        broken = _sentence(exc)
+    return {
+        "error": "",
+        "file": guard.of_project(getattr(module, "__file__", "") or ""),
+        "document": document,
+        "document_error": broken,
+        "openapi_url": app.openapi_url,
+        "docs_url": app.docs_url,
+        "routes": list(_routes(app)),
+        "middleware": [_middleware(one) for one in app.user_middleware],
+        "has_lifespan": _has_lifespan(app),
+        "frozen": _frozen(),
+        "versions": {name: version for name in _PACKAGES if (version := _version(name))},
+    }
+
+
+def _frozen() -> int:
+    import gc
+
+    return gc.get_freeze_count()
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _has_lifespan(app: Any) -> bool:
+    context = getattr(app.router, "lifespan_context", None)
+    given = context is not None and getattr(context, "__module__", "").split(".")[0] not in (
+        "starlette",
+        "fastapi",
+    )
+    handlers = getattr(app.router, "on_startup", None) or getattr(app.router, "on_shutdown", None)
+    return bool(given or handlers)
+
+
+def _middleware(one: Any) -> dict[str, Any]:
+    options = dict(getattr(one, "kwargs", None) or {})
+    return {
+        "class": getattr(one.cls, "__name__", str(one.cls)),
+        "bases": [base.__name__ for base in getattr(one.cls, "__mro__", ())],
+        "options": {
+            name: value if isinstance(value, str | int | bool | list | tuple | type(None)) else repr(value)
+            for name, value in options.items()
+        },
+    }
+
+
+def _routes(app: Any) -> Any:
+    """Give each path operation once per method, however it is included or mounted."""
+    for context in _contexts(app):
+        endpoint = getattr(context, "endpoint", None)
+        dependant = getattr(context, "dependant", None)
+        if endpoint is None or dependant is None:
+            continue
+        code = inspect.unwrap(endpoint)
+        while isinstance(code, functools.partial):
+            code = code.func
+        file, line = _source(code)
+        path = getattr(context, "path_format", None) or getattr(context, "path", "")
+        for method in sorted(getattr(context, "methods", None) or ()):
+            yield {
+                "method": method,
+                "path": path,
+                "name": getattr(context, "name", "") or "",
+                "file": file,
+                "line": line,
+                "is_async": inspect.iscoroutinefunction(code) or inspect.isasyncgenfunction(code),
+                "in_schema": bool(getattr(context, "include_in_schema", True)),
+                "dependencies": sorted(set(_dependencies(dependant))),
+                "secured": sorted(set(_schemes(dependant))),
+                "parameters": _parameters(code),
+            }
+
+
+def _contexts(app: Any) -> Any:
+    """Give what FastAPI documents: since 0.137 the routes are a tree, before that a list."""
+    iterate = getattr(importlib.import_module("fastapi.routing"), "iter_route_contexts", None)
+    if iterate is not None:
+        yield from iterate(app.routes)
+        return
+    yield from app.routes
+
+
+def _source(function: Any) -> tuple[str, int]:
+    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+    if code is None:
+        return "", 0
+    return guard.of_project(code.co_filename), code.co_firstlineno
+
+
+def _name(call: Any) -> str:
+    named = call if hasattr(call, "__qualname__") else type(call)
+    return f"{named.__module__}.{named.__qualname__}"
+
+
+def _dependencies(dependant: Any) -> Any:
+    for one in getattr(dependant, "dependencies", ()):
+        if one.call is not None:
+            yield _name(one.call)
+        yield from _dependencies(one)
+
+
+def _schemes(dependant: Any) -> Any:
+    base = importlib.import_module("fastapi.security.base").SecurityBase
+    for one in getattr(dependant, "dependencies", ()):
+        if isinstance(one.call, base):
+            yield getattr(one.call, "scheme_name", type(one.call).__name__)
+        yield from _schemes(one)
+
+
+def _parameters(function: Any) -> list[dict[str, str]]:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return []
+    empty = inspect.Parameter.empty
+    return [
+        {"name": one.name, "annotation": "" if one.annotation is empty else str(one.annotation)}
+        for one in signature.parameters.values()
+    ]

@@ -1,0 +1,84 @@
+"""The agent as a process: started in the project's interpreter, spoken to in lines of JSON."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+_AGENT = Path(__file__).with_name("agent")
+_START = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location(
+    "_stanchion_agent", sys.argv[1] + "/__init__.py", submodule_search_locations=[sys.argv[1]]
+)
+package = importlib.util.module_from_spec(spec)
+sys.modules["_stanchion_agent"] = package
+spec.loader.exec_module(package)
+sys.path[:] = [path for path in sys.path if path]
+importlib.import_module("_stanchion_agent.__main__").main()
+"""
+
+
+class AgentError(Exception):
+    """The agent cannot go on: the message says why, with the end of what the process printed."""
+
+
+class Agent:
+    """A process of the project's interpreter, with the app in it; ended at the end of the block."""
+
+    def __init__(self, python: str, *, directory: Path, environment: Mapping[str, str]) -> None:
+        self._command = [python, "-X", "utf8", "-c", _START, str(_AGENT)]
+        self._directory, self._environment = directory, dict(environment)
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self._printed = tempfile.TemporaryFile("w+")
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 (the interpreter that the person named)
+                self._command,
+                cwd=self._directory,
+                env=self._environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._printed,
+                encoding="utf-8",
+                start_new_session=True,
+            )
+        except OSError as exc:
+            self._printed.close()
+            raise AgentError(f"{self._command[0]} cannot be started ({exc.strerror})") from exc
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.communicate()
+        self._printed.close()
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        """Send a command and return its result. Raises AgentError where it failed, or the process ended."""
+        assert self._process is not None, "the agent has not been started"
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps({"command": command, "arguments": arguments}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except (BrokenPipeError, ValueError):
+            line = ""
+        if not line:
+            raise AgentError(
+                f"the app ended its process while it was asked to {command}: {self.printed[-500:]}"
+            )
+        answer = json.loads(line)
+        if "error" in answer:
+            raise AgentError(answer["error"])
+        return answer["result"]
+
+    @property
+    def printed(self) -> str:
+        """Return what the app and its server have printed."""
+        self._printed.seek(0)
+        return self._printed.read()

@@ -1,0 +1,112 @@
+"""The project's source: its Python files, parsed, and what git says of the others."""
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+_SKIPPED = frozenset(
+    {
+        ".git",
+        ".hg",
+        ".mypy_cache",
+        ".nox",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".tox",
+        "__pycache__",
+        "build",
+        "dist",
+        "node_modules",
+        "site-packages",
+    }
+)
+_TESTS = ("tests", "test")
+
+
+@dataclass(frozen=True)
+class Module:
+    """One Python file; `path` is relative to the project, in the form of a URL's."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def tree(self) -> ast.Module | None:
+        """Return the syntax tree; None where Python could not read it either."""
+        try:
+            return ast.parse(self.text)
+        except (SyntaxError, ValueError):
+            return None
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Return the lines; `lines[n - 1]` is line n."""
+        return self.text.splitlines()
+
+    @property
+    def is_test(self) -> bool:
+        """Tell whether it is for tests alone."""
+        *folders, name = self.path.split("/")
+        return (
+            any(folder in _TESTS for folder in folders) or name == "conftest.py" or name.startswith("test_")
+        )
+
+    def walk(self) -> Iterator[ast.AST]:
+        """Give every node of the tree."""
+        return ast.walk(self.tree) if self.tree else iter(())
+
+    def line(self, number: int) -> str:
+        """Return a line without its indentation, for evidence."""
+        return self.lines[number - 1].strip() if 0 < number <= len(self.lines) else ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of a project, read once."""
+
+    root: Path
+
+    @cached_property
+    def modules(self) -> tuple[Module, ...]:
+        """Return the Python files, in the order of their paths; environments and caches are left out."""
+        return tuple(
+            Module(path.relative_to(self.root).as_posix(), path.read_text(encoding="utf-8", errors="replace"))
+            for path in sorted(self.files())
+            if path.suffix == ".py"
+        )
+
+    @property
+    def code(self) -> tuple[Module, ...]:
+        """Return the modules that are served: no tests."""
+        return tuple(module for module in self.modules if not module.is_test)
+
+    def files(self, folder: Path | None = None) -> Iterator[Path]:
+        """Give every file, without environments (PEP 405), caches and links that lead out."""
+        for path in (folder or self.root).iterdir():
+            if path.is_symlink() and not path.resolve().is_relative_to(self.root.resolve()):
+                continue
+            if path.is_dir():
+                if path.name not in _SKIPPED and not (path / "pyvenv.cfg").exists():
+                    yield from self.files(path)
+            elif path.is_file():
+                yield path
+
+    def read(self, name: str) -> str | None:
+        """Return the text of a file, or None where there is none."""
+        try:
+            return (self.root / name).read_text(encoding="utf-8-sig", errors="replace")
+        except OSError:
+            return None
+
+    @cached_property
+    def tracked(self) -> frozenset[str] | None:
+        """Return the paths that git tracks; None outside a repository or without git."""
+        command = ["git", "-C", str(self.root), "ls-files", "-z"]
+        try:
+            done = subprocess.run(command, capture_output=True, check=True, timeout=30)  # noqa: S603
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return frozenset(done.stdout.decode("utf-8", "replace").rstrip("\0").split("\0"))

@@ -1,0 +1,172 @@
+"""What a rule may ask: the source, the OpenAPI document, the loaded app, and the running one."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from stanchion.gate.model import NotChecked
+from stanchion.gate.source import Module, Source
+
+_METHODS = ("get", "put", "post", "patch", "delete", "options", "head", "trace")
+
+
+@dataclass(frozen=True)
+class Route:
+    """One path operation, as the loaded app has it."""
+
+    method: str
+    path: str
+    name: str
+    file: str
+    """Relative to the project; empty where the endpoint is a library's."""
+    line: int
+    is_async: bool
+    dependencies: tuple[str, ...] = ()
+    """The qualified names of all that it depends on, at any depth."""
+    secured: tuple[str, ...] = ()
+    """The security schemes among its dependencies."""
+    parameters: tuple[Mapping[str, str], ...] = ()
+    """Of the function: `{"name": "todo_id", "annotation": "<class 'int'>"}`."""
+    in_schema: bool = True
+
+    @property
+    def operation(self) -> str:
+        """Return `POST /api/todos`."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What the agent saw when it imported the app. Raises nothing: `error` says why there is no app."""
+
+    error: str = ""
+    entry: str = ""
+    """`main:app`"""
+    file: str = ""
+    routes: tuple[Route, ...] = ()
+    middleware: tuple[Mapping[str, Any], ...] = ()
+    """`{"class": "CORSMiddleware", "options": {...}}`, the outermost first."""
+    effects: tuple[Mapping[str, Any], ...] = ()
+    """What the import did beside defining: `{"event": "socket.connect", "file": ..., "line": ...}`."""
+    has_lifespan: bool = False
+    document: Mapping[str, Any] | None = None
+    document_error: str = ""
+    openapi_url: str | None = None
+    docs_url: str | None = None
+    frozen: int = 0
+    """How many objects the collector never looks at again (gc.freeze)."""
+    versions: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation of the OpenAPI document, with its parameters merged."""
+
+    method: str
+    path: str
+    spec: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """Return `POST /api/todos`."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def parameters(self) -> list[Mapping[str, Any]]:
+        """Return its parameters."""
+        return [parameter for parameter in self.spec.get("parameters", ()) if isinstance(parameter, dict)]
+
+
+class Document:
+    """An OpenAPI document, and what rules ask of it."""
+
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self.content = content
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """Return every operation, in the document's order."""
+        found = []
+        for path, item in self.content.get("paths", {}).items():
+            shared = [self.resolve(one) for one in item.get("parameters", ())]
+            for method, spec in item.items():
+                if method in _METHODS:
+                    own = [self.resolve(one) for one in spec.get("parameters", ())]
+                    names = {(one.get("name"), one.get("in")) for one in own}
+                    merged = own + [one for one in shared if (one.get("name"), one.get("in")) not in names]
+                    found.append(Operation(method.upper(), path, {**spec, "parameters": merged}))
+        return tuple(found)
+
+    def resolve(self, node: Any, depth: int = 20) -> Any:
+        """Return what a `$ref` within the document points at; `{}` where it points nowhere."""
+        while isinstance(node, dict) and "$ref" in node and depth:
+            depth -= 1
+            target: Any = self.content
+            for part in str(node["$ref"]).removeprefix("#/").split("/"):
+                part = part.replace("~1", "/").replace("~0", "~")
+                target = target.get(part, {}) if isinstance(target, dict) else {}
+            node = target
+        return node
+
+    def security(self, operation: Operation) -> list[Mapping[str, Any]]:
+        """Return the security requirements of an operation, its own or the document's."""
+        return list(operation.spec.get("security", self.content.get("security", ())))
+
+
+@dataclass
+class Subject:
+    """Everything a rule may ask. What cannot be had raises NotChecked, with the reason."""
+
+    source: Source | None = None
+    loaded: Loaded | None = None
+
+    @property
+    def code(self) -> tuple[Module, ...]:
+        """Return the modules that are served. Raises NotChecked where only a URL was given."""
+        return self.files.code
+
+    @property
+    def files(self) -> Source:
+        """Return the project's files. Raises NotChecked where only a URL was given."""
+        if self.source is None:
+            raise NotChecked("there is no source: name the project with --path")
+        return self.source
+
+    @property
+    def app(self) -> Loaded:
+        """Return the app as it was imported. Raises NotChecked where it was not."""
+        if self.loaded is None:
+            raise NotChecked("the app was not imported: name the project with --path")
+        if self.loaded.error:
+            raise NotChecked(f"the app cannot be imported: {self.loaded.error}")
+        return self.loaded
+
+    @cached_property
+    def document(self) -> Document:
+        """Return the OpenAPI document. Raises NotChecked where there is none."""
+        content = self.app.document
+        if content is None:
+            raise NotChecked(self.app.document_error or "the app makes no OpenAPI document")
+        return Document(content)
+
+    def route(self, operation: Operation) -> Route | None:
+        """Return the path operation behind an operation of the document."""
+        for route in self.app.routes:
+            if (route.method, route.path) == (operation.method, operation.path):
+                return route
+        return None
+
+    def where(self, operation: Operation) -> dict[str, Any]:
+        """Return `operation`, `file` and `line` for a finding about an operation."""
+        route = self.route(operation)
+        place = {"file": route.file, "line": route.line} if route else {}
+        return {"operation": operation.name, **place}
+
+    def calls(self) -> Iterator[tuple[Module, ast.Call]]:
+        """Give every call in the served code."""
+        for module in self.code:
+            for node in module.walk():
+                if isinstance(node, ast.Call):
+                    yield module, node
