@@ -1,4 +1,4 @@
-"""Every rule: it has a page, fires on its bad app with the verdict of its kind, and is silent on the good one."""
+"""Every rule has a page, fires on its bad app with the verdict of its kind, and is silent on the good one."""
 
 import re
 from pathlib import Path
