@@ -50,6 +50,7 @@ class Backend:
             "API_KEY": self.key,
             "LOG_FORMAT": "json",
             "SIGN_IN_LIMIT": "100000/minute",
+            "SIGN_UP_LIMIT": "100000/minute",
             "STREAM_INTERVAL": "0",
         }
         with (self.directory / "log").open("a") as log:

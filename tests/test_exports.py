@@ -66,7 +66,7 @@ NAMES = {
 
 MODULES = {
     "concurrency": {"IfMatch", "IfNoneMatch", "Precondition", "etag"},
-    "headers": {"headers"},
+    "headers": {"headers", "location"},
     "logging": {
         "Format",
         "RequestLogMiddleware",

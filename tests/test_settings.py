@@ -99,7 +99,12 @@ def test_what_a_subclass_requires() -> None:
         ("LOG_FORMAT", "xml", "'auto', 'json' or 'console'"),
         ("MAX_BODY_SIZE", "0", "greater than or equal to 1"),
         ("SIGN_IN_LIMIT", "often", "write it like 5/minute or 100/hour"),
-        ("API_KEY", "hunter2", "set it to a long random value"),
+        ("API_KEY", "hunter2", "set it to 16 random characters"),
+        ("API_KEY", "schlüssel-" * 3, "set it to 16 random characters"),
+        ("API_KEY", "with a blank in it", "set it to 16 random characters"),
+        ("CORS_ORIGINS", "localhost:3000", "is no origin: write it like https://app.example.com"),
+        ("SIGN_IN_LIMIT", "0/minute", "it must let somebody in"),
+        ("SIGN_UP_LIMIT", "5/minute;7/hour", "write it like 5/minute"),
         ("CORS_CREDENTIALS", "perhaps", "valid boolean"),
     ],
 )

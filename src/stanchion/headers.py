@@ -1,6 +1,9 @@
-"""The response headers that the parts set, for the OpenAPI document."""
+"""The response headers that the parts set: what they hold, and how the OpenAPI document says it."""
 
 from typing import Any
+from urllib.parse import quote
+
+from fastapi import Request
 
 _HEADERS: dict[str, tuple[str, str]] = {
     "ETag": ("The version, for If-None-Match and If-Match (RFC 9110, 8.8.3).", '"3"'),
@@ -11,6 +14,11 @@ _HEADERS: dict[str, tuple[str, str]] = {
     "Location": ("Where the new thing is.", "/api/todos/7"),
     "X-Total-Count": ("How many there are in all, for count=exact.", "1024"),
 }
+
+
+def location(request: Request, path: str) -> str:
+    """Return a path of this app as the client reaches it, also behind a proxy's prefix: for Location."""
+    return quote(request.scope.get("root_path", "").rstrip("/")) + path
 
 
 def headers(*names: str) -> dict[str, Any]:

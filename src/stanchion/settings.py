@@ -1,8 +1,9 @@
 """Settings: what differs from one machine to the next, read from the environment and `.env`."""
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from limits import parse
+from limits import parse_many
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -10,8 +11,9 @@ from pydantic_settings import SettingsError as SourceError
 
 _ADVICE = {
     "DATABASE_URL": "set it, for example to sqlite:///./app.db or postgresql://user:password@host/name",
-    "API_KEY": "set it to a long random value; `stanchion dev` makes one in .env",
+    "API_KEY": "set it to 16 random characters; `stanchion dev` makes one where .env has none",
 }
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#]+", re.IGNORECASE)
 _PLACEHOLDERS = ("change", "example", "placeholder", "secret", "password", "your", "xxx", "test", "default")
 
 
@@ -45,11 +47,15 @@ class Settings(BaseSettings):
     CORS_ORIGINS: Annotated[list[str], NoDecode] = Field(
         ["http://localhost:3000"], description="Origins that browsers may call from, separated by commas."
     )
+    CORS_HEADERS: Annotated[list[str], NoDecode] = Field(
+        [], description="Headers that browsers may send beside the usual, like traceparent; with commas."
+    )
     CORS_CREDENTIALS: bool = Field(True, description="Whether browsers may send credentials.")
     HOST: str = Field("127.0.0.1", description="The address to listen on.")
     PORT: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
     MAX_BODY_SIZE: int = Field(1024 * 1024, ge=1, description="The largest request body, in bytes.")
     SIGN_IN_LIMIT: str = Field("5/minute", description="Failed sign-ins per email and address.")
+    SIGN_UP_LIMIT: str = Field("30/hour", description="New accounts per address.")
     SIGN_IN_STORAGE: str = Field(
         "async+memory://", description="Where they are counted: in each process, or async+redis://host."
     )
@@ -82,13 +88,35 @@ class Settings(BaseSettings):
             return [origin.strip().rstrip("/") for origin in value.split(",") if origin.strip()]
         return value
 
-    @field_validator("SIGN_IN_LIMIT")
+    @field_validator("CORS_HEADERS", mode="before")
+    @classmethod
+    def _split_headers(cls, value: Any) -> Any:
+        return [one.strip() for one in value.split(",") if one.strip()] if isinstance(value, str) else value
+
+    @field_validator("CORS_ORIGINS")
+    @classmethod
+    def _origins(cls, value: list[str]) -> list[str]:
+        for origin in value:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin: write it like https://app.example.com")
+        return value
+
+    @field_validator("API_KEY")
+    @classmethod
+    def _sendable(cls, value: SecretStr) -> SecretStr:
+        if not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+            raise ValueError("a header carries it: letters, digits and signs of ASCII, without blanks")
+        return value
+
+    @field_validator("SIGN_IN_LIMIT", "SIGN_UP_LIMIT")
     @classmethod
     def _limit(cls, value: str) -> str:
         try:
-            parse(value)
+            (rate,) = parse_many(value)
         except ValueError:
             raise ValueError("write it like 5/minute or 100/hour") from None
+        if rate.amount < 1:
+            raise ValueError("it must let somebody in: write it like 5/minute")
         return value
 
     @model_validator(mode="after")

@@ -53,6 +53,29 @@ async def test_so_is_what_redoc_loads(root: str) -> None:
             assert (await caller.get(url)).status_code == 200
 
 
+async def test_oauth_is_set_up_as_fastapi_does() -> None:
+    app = FastAPI(swagger_ui_init_oauth={"clientId": "abc"})
+    serve_docs(app)
+    async with client(app) as caller:
+        page = await caller.get("/docs")
+    assert 'ui.initOAuth({"clientId": "abc"})' in page.text
+    assert "oauth2RedirectUrl: window.location.origin + '/docs/oauth2-redirect'" in page.text
+
+
+async def test_a_path_that_takes_any_does_not_take_it() -> None:
+    app = FastAPI()
+
+    @app.get("/{slug}")
+    async def any_path(slug: str) -> str:
+        return slug
+
+    serve_docs(app)
+    async with client(app) as caller:
+        assert "SwaggerUIBundle" in (await caller.get("/docs")).text
+        assert "redoc.standalone" in (await caller.get("/redoc")).text
+        assert (await caller.get("/other")).json() == "other"
+
+
 async def test_one_page_without_the_other() -> None:
     app = FastAPI(docs_url=None)
     serve_docs(app)

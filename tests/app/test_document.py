@@ -25,6 +25,17 @@ def parameters() -> dict[str, dict[str, Any]]:
     return {parameter["name"]: parameter["schema"] for parameter in found}
 
 
+def test_a_parameter_with_content_is_left_alone() -> None:
+    app = FastAPI()
+    correct_document(app)
+    given = {"name": "filter", "in": "query", "content": {"application/json": {"schema": {}}}}
+
+    @app.get("/things", openapi_extra={"parameters": [given]})
+    def things() -> None: ...
+
+    assert app.openapi()["paths"]["/things"]["get"]["parameters"] == [given]
+
+
 def test_null_is_no_parameter() -> None:
     schemas = parameters()
     assert schemas["one"] == {"type": "string", "title": "One"}

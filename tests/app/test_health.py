@@ -2,6 +2,7 @@
 
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from stanchion.app.health import add_health
 from stanchion.database import Database
@@ -17,6 +18,19 @@ def app(database: Database | None) -> FastAPI:
     handle_errors(app)
     add_health(app, database)
     return app
+
+
+async def test_a_path_that_takes_any_does_not_take_it() -> None:
+    app = FastAPI()
+
+    @app.get("/{slug}")
+    async def any_path(slug: str) -> str:
+        return slug
+
+    add_health(app, None)
+    async with client(app) as caller:
+        assert (await caller.get("/health")).json() == {"status": "healthy"}
+        assert (await caller.get("/other")).json() == "other"
 
 
 async def test_without_a_database() -> None:
@@ -36,6 +50,9 @@ async def test_ready_once_the_schema_is_current(
         assert (response.status_code, response.json()["error"]) == (503, "schema_outdated")
         assert "stanchion migrate" in response.json()["detail"]
         upgrade(database_url, app_dir)
+        assert (await caller.get("/health/ready")).json() == {"status": "healthy"}
+        async with database.transaction() as session:  # a new version is rolled out: this one goes on
+            await session.execute(text("UPDATE stanchion_version SET version_num = '9999'"))
         assert (await caller.get("/health/ready")).json() == {"status": "healthy"}
     await database.close()
 

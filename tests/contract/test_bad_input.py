@@ -249,6 +249,7 @@ def sign_up(backend: Backend, **changes: str) -> httpx2.Response:
         {"email": "a\x00@example.com"},
         {"email": "a" * 300 + "@example.com"},
         {"email": "nobody"},
+        {"email": "\ufdfa" * 20 + "@example.com"},
         {"name": "\x00"},
         {"name": "x" * 101},
     ],

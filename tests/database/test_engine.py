@@ -316,12 +316,52 @@ async def test_a_connection_that_was_ended_under_a_transaction(on_postgresql: Da
 
 
 async def test_a_transaction_left_open_is_ended(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_IDLE_IN_TRANSACTION", "20ms")
+    monkeypatch.setitem(engine.PATIENCE, "idle_in_transaction_session_timeout", "20ms")
     database = Database(postgresql_url)
     with pytest.raises(DatabaseUnavailableError):  # noqa: PT012
         async with database.transaction() as session:
             await session.execute(text("SELECT 1"))
             await anyio.sleep(0.2)
+    await database.ping()
+    await database.close()
+
+
+async def test_a_lock_that_is_held_is_not_waited_for_without_end(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engine.PATIENCE, "lock_timeout", "50ms")
+    database = await opened(postgresql_url)
+    async with database.transaction() as session:
+        session.add(Thing(name="a"))
+    async with database.transaction() as holder:
+        await holder.execute(update(Thing).values(name="b"))
+        with pytest.raises(DatabaseBusyError):
+            async with database.transaction() as session:
+                await session.execute(update(Thing).values(name="c"))
+    assert (await names(database)) == ["b"]
+    await database.close()
+
+
+async def test_what_reads_cannot_write(database: Database) -> None:
+    with pytest.raises(RuntimeError, match="This session is for reading"):  # noqa: PT012
+        async with database.read() as session:
+            session.add(Thing(name="a"))
+            await session.flush()
+    async with database.transaction() as session:  # the connection that was for reading
+        session.add(Thing(name="b"))
+    assert await names(database) == ["b"]
+
+
+async def names(database: Database) -> list[str]:
+    async with database.read() as session:
+        return list(await session.scalars(select(Thing.name)))
+
+
+@pytest.mark.parametrize(
+    "option", ["channel_binding=prefer", "connect_timeout=5", "pgbouncer=true&keepalives=1"]
+)
+async def test_what_hosts_write_into_their_urls(postgresql_url: str, option: str) -> None:
+    database = Database(f"{postgresql_url}?{option}")
     await database.ping()
     await database.close()
 

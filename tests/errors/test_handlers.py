@@ -107,6 +107,14 @@ async def test_an_http_exception(caller: httpx2.AsyncClient) -> None:
     assert response.headers["X-Left"] == "0"
 
 
+async def test_so_many_errors_are_not_all_told(caller: httpx2.AsyncClient) -> None:
+    response = await caller.post("/items", json={"x" * 500 + str(number): 1 for number in range(1000)})
+    assert response.status_code == 422
+    assert len(response.json()["errors"]) == 50
+    assert len(response.content) < 20_000
+    assert response.json()["detail"].endswith(" and 998 more.")
+
+
 async def test_a_detail_that_is_no_text_is_kept_beside(caller: httpx2.AsyncClient) -> None:
     response = await caller.get("/http/409")
     assert shape(response) == (409, "Conflict", "conflict")

@@ -37,6 +37,28 @@ async def test_a_pair_has_so_many(logged: list[MutableMapping[str, Any]]) -> Non
     assert "ada" not in str(logged)
 
 
+@pytest.mark.parametrize(
+    ("addresses", "let_through"),
+    [
+        (["2001:db8::1", "2001:db8::2", "2001:db8:0:0:ffff::3"], [1, 1, 0]),
+        (["2001:db8::1", "2001:db8:0:1::1", "::ffff:1.1.1.1", "1.1.1.1"], [1, 1, 1, 1]),
+        (["::ffff:1.1.1.1", "1.1.1.1", "1.1.1.1"], [1, 1, 0]),
+        (["unknown", "unknown", "unknown"], [1, 1, 0]),
+    ],
+)
+async def test_one_customer_is_one_address(addresses: list[str], let_through: list[int]) -> None:
+    limit = SignInLimit("2/minute")
+    assert [await attempts(limit, address, "ada@a.example", 1) for address in addresses] == let_through
+
+
+async def test_it_says_what_it_is_told_to() -> None:
+    limit = SignInLimit("1/minute", message="Wait.", code="sign_up_limit")
+    await limit.attempt(address="1.1.1.1", email="")
+    with pytest.raises(TooManyRequestsError, match=r"Wait\.") as refused:
+        await limit.attempt(address="1.1.1.1", email="")
+    assert refused.value.code == "sign_up_limit"
+
+
 async def test_an_address_has_ten_times_that() -> None:
     limit = SignInLimit("2/minute")
     let_through = [await attempts(limit, "1.1.1.1", f"{number}@a.example", 1) for number in range(25)]

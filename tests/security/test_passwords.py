@@ -1,6 +1,7 @@
 """Passwords: slow to hash on purpose, and never in the way of others."""
 
 import anyio
+import anyio.lowlevel
 import pytest
 from pwdlib import PasswordHash
 from pydantic import SecretStr, TypeAdapter, ValidationError
@@ -62,7 +63,8 @@ async def test_the_loop_runs_on_meanwhile() -> None:
 
 
 async def test_too_many_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "_WAITING", 3)
+    monkeypatch.setattr(passwords, "_AT_ONCE", 1)
+    monkeypatch.setattr(passwords, "_WAITING", 2)
     outcomes: list[str] = []
 
     async def one() -> None:
@@ -77,6 +79,19 @@ async def test_too_many_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -
             tasks.start_soon(one)
     assert outcomes == ["busy_signing_in 2"] * 2 + ["hashed"] * 3
     assert await hash_password(PASSWORD)
+
+
+async def test_a_crowd_that_signs_up_keeps_nobody_from_signing_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = await hash_password(PASSWORD)
+    monkeypatch.setattr(passwords, "_AT_ONCE", 1)
+    monkeypatch.setattr(passwords, "_WAITING", 1)
+    async with anyio.create_task_group() as tasks:
+        for _ in range(2):
+            tasks.start_soon(hash_password, PASSWORD)
+        await anyio.lowlevel.checkpoint()
+        with pytest.raises(UnavailableError):
+            await hash_password(PASSWORD)
+        assert await verify_password(PASSWORD, hashed)
 
 
 @pytest.mark.parametrize("text", ["1234567", "a" * 1025])

@@ -20,6 +20,7 @@ def serve_docs(app: FastAPI) -> None:
     if openapi is None or (app.docs_url is None and app.redoc_url is None):
         return
     app.mount(_ASSETS, StaticFiles(directory=str(files("fastapi_offline") / "static")), name="docs_assets")
+    redirect = app.swagger_ui_oauth2_redirect_url
     parameters = {"persistAuthorization": True, **(app.swagger_ui_parameters or {})}
 
     def swagger(root: str) -> HTMLResponse:
@@ -30,6 +31,8 @@ def serve_docs(app: FastAPI) -> None:
             swagger_css_url=f"{root}{_ASSETS}/swagger-ui.css",
             swagger_favicon_url=f"{root}{_ASSETS}/favicon.png",
             swagger_ui_parameters=parameters,
+            oauth2_redirect_url=root + redirect if redirect else None,
+            init_oauth=app.swagger_ui_init_oauth,
         )
 
     def redoc(root: str) -> HTMLResponse:
@@ -49,9 +52,12 @@ def _replace(app: FastAPI, path: str | None, page: Callable[[str], HTMLResponse]
     """Put the page where FastAPI's own was, which loads its assets from a CDN."""
     if path is None:
         return
-    app.router.routes[:] = [route for route in app.router.routes if getattr(route, "path", None) != path]
+    routes = app.router.routes
+    place = next((number for number, one in enumerate(routes) if getattr(one, "path", None) == path), 0)
+    routes[:] = [one for one in routes if getattr(one, "path", None) != path]
 
     async def show(request: Request) -> HTMLResponse:
         return page(request.scope.get("root_path", "").rstrip("/"))
 
     app.add_route(path, show, include_in_schema=False)
+    routes.insert(place, routes.pop())  # before a path of the app's own that would take any

@@ -18,7 +18,7 @@ def correct_document(app: FastAPI) -> None:
         for item in schema.get("paths", {}).values():
             for operation in item.values():
                 for parameter in operation.get("parameters", ()):
-                    _drop_null(parameter["schema"])
+                    _drop_null(parameter.get("schema", {}))
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign] # FastAPI documents this as the way to extend it

@@ -21,8 +21,14 @@ class SchemaOutdatedError(UnavailableError):
 
 
 def add_health(app: FastAPI, database: Database | None) -> None:
-    """Add `GET /health` and, where there is a database, `GET /health/ready`."""
+    """Add `GET /health` and, where there is a database, `GET /health/ready`: before a path that takes any."""
+    routes = app.router.routes
+    others = len(routes)
+    _add(app, database)
+    routes[:] = [*routes[others:], *routes[:others]]
 
+
+def _add(app: FastAPI, database: Database | None) -> None:
     @app.get("/health", summary="Whether the process answers", tags=["health"])
     async def health() -> Health:
         return Health()

@@ -9,6 +9,7 @@ from stanchion.app.docs import serve_docs
 from stanchion.app.document import correct_document
 from stanchion.app.head import HeadMiddleware
 from stanchion.app.health import add_health
+from stanchion.app.private import PrivateMiddleware
 from stanchion.app.slashes import answer_both_slashes
 from stanchion.app.streams import StopStreamsMiddleware
 from stanchion.database import Database
@@ -42,23 +43,25 @@ def install(app: FastAPI, settings: Settings, database: Database | None = None) 
     """Make `app` safe to ship; its routes may be added before or after.
 
     Adds, from the inside out: HEAD wherever GET is; an end of event streams when the process
-    is told to stop; every error as an RFC 9457 problem; a limit on the size of bodies; CORS
-    for the origins in the settings; the request's id and the access log. Adds `/health`, with
-    a database `/health/ready`, and `/docs` and `/redoc` from local files; answers a path with
-    and without its last slash. Sets up logging for the process.
+    is told to stop; every error as an RFC 9457 problem; answers to a key that no cache shares;
+    a limit on the size of bodies; CORS for the origins in the settings; the request's id and
+    the access log. Adds `/health`, with a database `/health/ready`, and `/docs` and `/redoc`
+    from local files; answers a path with and without its last slash. Sets up logging for the
+    process.
     """
     logging.configure(format=settings.LOG_FORMAT, level=settings.LOG_LEVEL)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(StopStreamsMiddleware)
     handle_errors(app, body_statuses=(400, 413))
     correct_document(app)
+    app.add_middleware(PrivateMiddleware)
     app.add_middleware(BodyLimitMiddleware, max_body_size=settings.MAX_BODY_SIZE)
     app.add_middleware(
         ProblemCORSMiddleware,
         allow_origins=settings.CORS_ORIGINS,
         allow_credentials=settings.CORS_CREDENTIALS,
         allow_methods=_METHODS,
-        allow_headers=_REQUEST_HEADERS,
+        allow_headers=(*_REQUEST_HEADERS, *settings.CORS_HEADERS),
         expose_headers=_EXPOSED_HEADERS,
     )
     logging.log_requests(app)

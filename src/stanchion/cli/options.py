@@ -7,7 +7,14 @@ import typer
 
 from stanchion.cli.failure import Failure
 
-AppDir = Annotated[Path, typer.Option("--app-dir", metavar="DIR", help="The directory that holds main.py.")]
+AppDir = Annotated[
+    Path,
+    typer.Option(
+        "--app-dir",
+        metavar="DIR",
+        help="The directory that holds main.py; .env is read from the current one.",
+    ),
+]
 Host = Annotated[str | None, typer.Option(help="The address to listen on. [default: HOST, or 127.0.0.1]")]
 Port = Annotated[
     int | None,

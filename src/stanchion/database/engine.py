@@ -15,7 +15,7 @@ from starlette.requests import HTTPConnection
 from stanchion.database import sqlite
 from stanchion.database.failures import DatabaseUnavailableError, is_transient, translated, unify
 from stanchion.database.journal import JournaledSession
-from stanchion.database.schema import heads, is_current
+from stanchion.database.schema import heads, is_current, known
 from stanchion.database.url import parse
 from stanchion.stack import function_stack
 
@@ -24,8 +24,15 @@ T = TypeVar("T")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _POOL_TIMEOUT = 10.0
 """Seconds that a request waits for a connection when all are taken."""
-_IDLE_IN_TRANSACTION = "60s"
-"""A transaction left open longer is ended by PostgreSQL: it would hold locks and the change feed back."""
+PATIENCE = {
+    "idle_in_transaction_session_timeout": "60s",
+    "lock_timeout": "5s",
+    "statement_timeout": "30s",
+}
+"""How long PostgreSQL waits: for the next statement of a transaction, which holds locks and the change feed
+back; for a lock, as long as SQLite does; for a statement, which holds one of few connections."""
+_COMMAND_TIMEOUT = 60.0
+"""Seconds until a server that says nothing any more is given up."""
 
 
 class Database:
@@ -41,10 +48,10 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10, app_dir: Path | None = None) -> None:
         self.url: URL = parse(url)
-        self._heads = heads(app_dir) if app_dir else {}
+        self._heads, self._known = (heads(app_dir), known(app_dir)) if app_dir else ({}, {})
         self.engine: AsyncEngine = _create_engine(self.url, pool_size)
-        # The same pool; the option tells SQLite's BEGIN that nothing will be written.
-        self._reader = self.engine.execution_options(**{sqlite.READ_ONLY: True})
+        # The same pool; the options let each database refuse a write.
+        self._reader = self.engine.execution_options(**{sqlite.READ_ONLY: True}, postgresql_readonly=True)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -58,8 +65,8 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
-        """Open a session for reading: on SQLite it waits for no writer."""
-        async with self._session(self._reader) as session:
+        """Open a session for reading: on SQLite it waits for no writer. The database refuses a write."""
+        async with self._session(self._reader, reading=True) as session:
             yield session
 
     async def get_session(self, connection: HTTPConnection) -> AsyncSession:
@@ -69,7 +76,11 @@ class Database:
         commits when the path operation has returned and **before the response leaves**; any
         exception, also an HTTPException, rolls it back. A GET, HEAD or OPTIONS reads.
         Later, in a stream or a background task, it is closed: open `transaction()` there.
+
+        Raises RuntimeError for a WebSocket, which would hold its transaction for as long as it is open.
         """
+        if connection.scope["type"] != "http":
+            raise RuntimeError("A session is for a request: in a WebSocket open `transaction()` per message.")
         key = f"stanchion.session.{id(self)}"
         session: AsyncSession | None = connection.scope.get(key)
         if session is None:
@@ -103,26 +114,26 @@ class Database:
             await session.execute(text("SELECT 1"))
 
     async def schema_is_current(self) -> bool:
-        """Tell whether the database has exactly the revisions that the files had when this was made.
+        """Tell whether the database has the revisions that the files had when this was made, or later ones.
 
         Raises UnavailableError where it does not answer.
         """
         with translated():
             async with self._reader.connect() as connection:
-                return await is_current(connection, self._heads)
+                return await is_current(connection, self._heads, self._known)
 
     async def close(self) -> None:
         """Close the pool. The next statement opens it again."""
         await self.engine.dispose()
 
     @asynccontextmanager
-    async def _session(self, engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    async def _session(self, engine: AsyncEngine, *, reading: bool = False) -> AsyncIterator[AsyncSession]:
         # close_resets_only=False: a session used after its end raises, instead of silently
         # taking a connection that nobody gives back.
         session = AsyncSession(
             engine, sync_session_class=JournaledSession, expire_on_commit=False, close_resets_only=False
         )
-        with translated():
+        with translated(reading=reading):
             try:
                 yield session
                 await session.commit()
@@ -160,14 +171,14 @@ def _postgresql_connector(url: URL) -> Callable[..., Awaitable[Any]]:
     import asyncpg
 
     dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    settings = ";".join(f"SET {name} = '{value}'" for name, value in PATIENCE.items())
 
     async def connect() -> Any:
         try:
-            return await asyncpg.connect(
-                dsn,
-                timeout=10,
-                server_settings={"idle_in_transaction_session_timeout": _IDLE_IN_TRANSACTION},
-            )
+            connection = await asyncpg.connect(dsn, timeout=10, command_timeout=_COMMAND_TIMEOUT)
+            # Not when connecting: PgBouncer refuses what it does not know there.
+            await connection.execute(settings)
+            return connection
         except (OSError, TimeoutError, asyncpg.PostgresError) as exc:
             raise DatabaseUnavailableError from exc
 

@@ -30,6 +30,7 @@ _VIOLATIONS: dict[str, Violation] = {
     "SQLITE_CONSTRAINT_NOTNULL": "not_null",
     "SQLITE_CONSTRAINT_CHECK": "check",
 }
+_READ_ONLY = ("25006", "SQLITE_READONLY")
 _SQLITE_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _SQLITE_AWAY = ("SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY")
 
@@ -83,8 +84,10 @@ def unify(context: ExceptionContext) -> DataError | None:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translated(*, reading: bool = False) -> Iterator[None]:
     """Turn what the database refuses inside the block into an error for the client.
+
+    With `reading`, a write is RuntimeError: a fault of the code.
 
     A unique or foreign key that stands against the write becomes ConflictError, a value
     that the column cannot hold InvalidError, a database that is busy or away a 503. What
@@ -96,6 +99,11 @@ def translated() -> Iterator[None]:
     except PoolTimeout as exc:
         raise DatabaseBusyError from exc
     except DBAPIError as exc:
+        if reading and reason(exc) in _READ_ONLY:
+            raise RuntimeError(
+                "This session is for reading, as that of a GET is: write in another method, "
+                "or in `database.transaction()`."
+            ) from exc
         meaning = _meaning(exc)
         if meaning is None:
             raise

@@ -29,7 +29,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from stanchion.database import batch
 from stanchion.database.differences import describe, is_the_apps, render_item
-from stanchion.database.engine import Database
+from stanchion.database.engine import PATIENCE, Database
+from stanchion.database.failures import DatabaseUnavailableError
 from stanchion.database.schema import APP_TABLE, History, SchemaError, Status, histories, in_thread, state
 from stanchion.database.schema import versions_directory as versions_directory
 
@@ -245,9 +246,12 @@ async def _run_connected(url: str, work: Callable[[Connection], T], alone: bool)
         ):
             if not is_sqlite:
                 # A revision may compute for longer between two statements than a request may.
-                await connection.exec_driver_sql("SET idle_in_transaction_session_timeout = 0")
+                for name in PATIENCE:
+                    await connection.exec_driver_sql(f"SET {name} = 0")
                 await connection.commit()
             return await connection.run_sync(work)
+    except DatabaseUnavailableError as exc:
+        raise SchemaError(f"The database does not answer ({exc.__cause__}): correct DATABASE_URL.") from exc
     except (DBAPIError, OSError) as exc:
         reason = str(exc.orig if isinstance(exc, DBAPIError) else exc).rstrip(".")
         raise SchemaError(f"The database cannot be used ({reason}): correct DATABASE_URL.") from exc

@@ -109,6 +109,11 @@ def histories(app_dir: Path | None) -> tuple[History, ...]:
     return (library,) if app_dir is None else (library, _history(APP_TABLE, versions_directory(app_dir)))
 
 
+def known(app_dir: Path | None) -> Heads:
+    """Return every revision that the files have, by version table."""
+    return {history.table: frozenset(history.parents) for history in histories(app_dir)}
+
+
 def heads(app_dir: Path | None) -> Heads:
     """Return the revisions that a current database has."""
     return {history.table: history.heads for history in histories(app_dir)}
@@ -138,10 +143,11 @@ def state(url: str, app_dir: Path) -> State:
     return State(Status.behind if any(versions.values()) else Status.empty, pending=tuple(pending))
 
 
-async def is_current(connection: "AsyncConnection", heads: Heads) -> bool:
-    """Tell whether the database has exactly these revisions: one statement, for a readiness probe.
+async def is_current(connection: "AsyncConnection", heads: Heads, known: Heads) -> bool:
+    """Tell whether the database has these revisions, or later ones: one statement, for a readiness probe.
 
-    With no revisions to have, any database that answers is current.
+    A revision that is not `known` is a later one: while a new version is rolled out, the old goes on
+    serving. With no revisions to have, any database that answers is current.
     """
     # Whoever has a connection has loaded SQLAlchemy; this module must not.
     from sqlalchemy import text
@@ -159,7 +165,9 @@ async def is_current(connection: "AsyncConnection", heads: Heads) -> bool:
         if getattr(exc.orig, "sqlstate", None) == _NO_TABLE or "no such table" in str(exc.orig):
             return False
         raise
-    return {(row[0], row[1]) for row in rows} == wanted
+    found = {(row[0], row[1]) for row in rows}
+    ahead = {table for table, revision in found if revision not in known.get(table, ())}
+    return {one for one in wanted if one[0] not in ahead} <= found
 
 
 def in_thread(coroutine: Coroutine[Any, Any, T]) -> T:

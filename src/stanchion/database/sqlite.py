@@ -33,7 +33,12 @@ class _Connection(aiosqlite.Connection):
 
     SQLAlchemy closes a connection that was cancelled in a statement, twice under anyio; the first
     close then waits for a thread that the second has ended, and the event loop never stops.
+    Its thread holds up no process that ends without closing the pool.
     """
+
+    def __init__(self, connector: Callable[[], sqlite3.Connection], iter_chunk_size: int) -> None:
+        super().__init__(connector, iter_chunk_size)
+        self._thread.daemon = True
 
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         with anyio.CancelScope(shield=True):
@@ -54,4 +59,6 @@ def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:
 
 def _begin(connection: Connection) -> None:
     read_only = connection.get_execution_options().get(READ_ONLY, False)
+    # A transaction that was begun for reading and then writes may fail whatever the timeout is.
+    connection.exec_driver_sql(f"PRAGMA query_only = {int(read_only)}")
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

@@ -8,6 +8,24 @@ from sqlalchemy.exc import ArgumentError
 
 _POSTGRESQL = frozenset({"postgresql", "postgres", "postgresql+asyncpg", "postgres+asyncpg"})
 _SQLITE = frozenset({"sqlite", "sqlite+aiosqlite"})
+_OF_LIBPQ = frozenset(
+    {
+        "channel_binding",
+        "connect_timeout",
+        "connection_limit",
+        "gssencmode",
+        "keepalives",
+        "keepalives_count",
+        "keepalives_idle",
+        "keepalives_interval",
+        "pgbouncer",
+        "pool_timeout",
+        "sslcompression",
+        "sslsni",
+        "tcp_user_timeout",
+    }
+)
+"""What hosts write into their URLs for other drivers; asyncpg would send it on as a setting of the server."""
 _FORMS = "sqlite:///./app.db or postgresql://user:password@host/name"
 
 
@@ -46,4 +64,4 @@ def _sqlite(url: URL) -> URL:
 def _postgresql(url: URL) -> URL:
     if importlib.util.find_spec("asyncpg") is None:
         raise DatabaseURLError('PostgreSQL needs its driver: pip install "stanchion[postgres]".')
-    return url.set(drivername="postgresql+asyncpg")
+    return url.set(drivername="postgresql+asyncpg").difference_update_query(_OF_LIBPQ)

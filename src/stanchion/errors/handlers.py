@@ -21,6 +21,9 @@ from stanchion.errors.problem import phrase, problem
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HEAD_IS_ANSWERED = "stanchion.head"
 """In the scope where HEAD is answered wherever GET is, whatever the routes say."""
+_MOST_ERRORS = 50
+"""Of one request that are told, place by place: one body could have a hundred thousand."""
+_LONGEST_NAME = 100
 _NO_BODY = frozenset({204, 205, 304})
 
 log = structlog.stdlib.get_logger("stanchion")
@@ -79,9 +82,10 @@ async def http_exception(request: Request, exc: Exception) -> Response:
 async def validation_error(request: Request, exc: Exception) -> Response:
     """Shape what FastAPI found wrong with the request: each place, never the value sent."""
     assert isinstance(exc, RequestValidationError)
-    errors = [_detail(request, item) for item in exc.errors()]
+    found = exc.errors()
+    errors = [_detail(request, item) for item in found[:_MOST_ERRORS]]
     places = ", ".join(".".join(str(part) for part in item["loc"]) for item in errors[:3])
-    more = f" and {len(errors) - 3} more" if len(errors) > 3 else ""
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return problem(
         request.scope,
         status=422,
@@ -93,7 +97,9 @@ async def validation_error(request: Request, exc: Exception) -> Response:
 
 def _detail(request: Request, item: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is wrong in one place, without the words that Python's exceptions begin with."""
-    loc, kind = list(item["loc"]), str(item["type"])
+    # A name that is not known is the client's own text.
+    loc = [part[:_LONGEST_NAME] if isinstance(part, str) else part for part in item["loc"]]
+    kind = str(item["type"])
     words = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if loc == ["body"] and kind.endswith("_attributes_type") and not _is_json(request):
         words, kind = "The body is no JSON by its header: send Content-Type: application/json", "content_type"

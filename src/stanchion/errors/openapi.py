@@ -83,6 +83,13 @@ def _shape(schema: dict[str, Any], body_statuses: tuple[int, ...]) -> None:
                 _place_examples(path, item[method], components)
 
 
+_CHALLENGE = {
+    "description": "How to say who is asking (RFC 9110, 11.6.1).",
+    "schema": {"type": "string"},
+    "example": "Bearer",
+}
+
+
 def _shape_operation(operation: dict[str, Any], body_statuses: tuple[int, ...]) -> None:
     documented = operation.setdefault("responses", {})
     missing: set[int] = set()
@@ -94,6 +101,8 @@ def _shape_operation(operation: dict[str, Any], body_statuses: tuple[int, ...]) 
         documented.setdefault(str(status), {"description": phrase(status)})
     for status in [key for key in documented if key.isdigit() and int(key) >= 400]:
         _shape_response(int(status), documented[status])
+    if "401" in documented:
+        documented["401"].setdefault("headers", {}).setdefault("WWW-Authenticate", _CHALLENGE)
     operation["responses"] = dict(sorted(documented.items()))
 
 

@@ -50,10 +50,12 @@ class _Turns:
 
     def __init__(self) -> None:
         self.limiter = CapacityLimiter(_AT_ONCE)
-        self.waiting = 0
+        self.taken = 0
 
 
-_turns = RunVar[_Turns]("stanchion_password_turns")
+# Of their own: a crowd that signs up keeps nobody from signing in.
+_hashing = RunVar[_Turns]("stanchion_hashing_turns")
+_verifying = RunVar[_Turns]("stanchion_verifying_turns")
 
 
 @cache
@@ -68,7 +70,7 @@ def _dummy() -> str:
 
 async def hash_password(password: SecretStr) -> str:
     """Return the salted Argon2id hash of a password (RFC 9106). Raises UnavailableError if too many wait."""
-    return await _in_turn(lambda: _hasher().hash(_text(password)))
+    return await _in_turn(_hashing, lambda: _hasher().hash(_text(password)))
 
 
 async def verify_password(password: SecretStr, hashed: str | None) -> bool:
@@ -83,7 +85,7 @@ async def verify_password(password: SecretStr, hashed: str | None) -> bool:
         except PwdlibError:
             return False
 
-    return await _in_turn(verify)
+    return await _in_turn(_verifying, verify)
 
 
 def _text(password: SecretStr) -> bytes:
@@ -91,14 +93,14 @@ def _text(password: SecretStr) -> bytes:
     return password.get_secret_value().encode("utf-8", "surrogatepass")
 
 
-async def _in_turn(work: Callable[[], T]) -> T:
-    turns = _turns.get(None)
+async def _in_turn(kind: RunVar[_Turns], work: Callable[[], T]) -> T:
+    turns = kind.get(None)
     if turns is None:
-        _turns.set(turns := _Turns())
-    if turns.waiting >= _WAITING:
+        kind.set(turns := _Turns())
+    if turns.taken >= _AT_ONCE + _WAITING:
         raise UnavailableError("Too many are signing in: try again.", "busy_signing_in", retry_after=2)
-    turns.waiting += 1
+    turns.taken += 1
     try:
         return await anyio.to_thread.run_sync(work, limiter=turns.limiter)
     finally:
-        turns.waiting -= 1
+        turns.taken -= 1

@@ -19,6 +19,12 @@ get_api_key = KeyGuard(
     hint="The first key is API_KEY in .env." if settings.ENVIRONMENT == "development" else "",
 )
 sign_in_limit = SignInLimit(settings.SIGN_IN_LIMIT, storage=settings.SIGN_IN_STORAGE)
+sign_up_limit = SignInLimit(
+    settings.SIGN_UP_LIMIT,
+    storage=settings.SIGN_IN_STORAGE,
+    message="Too many new accounts: wait, then try again.",
+    code="sign_up_limit",
+)
 
 CallerDep = Annotated[Caller, Depends(get_api_key)]
 

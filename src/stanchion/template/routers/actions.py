@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, BackgroundTasks, Path, Response
+from fastapi import APIRouter, BackgroundTasks, Path, Request, Response
 from sqlmodel import col, delete, select, update
 
 from database import SessionDep
@@ -12,7 +12,7 @@ from models import Action, Todo, TodoStatus
 from schemas import ActionCreate, ActionName, ActionResponse
 from stanchion.database import now
 from stanchion.errors import NotFoundError, UnavailableError, responses
-from stanchion.headers import headers
+from stanchion.headers import headers, location
 
 router = APIRouter(prefix="/api/actions", tags=["actions"], responses=responses(UnavailableError))
 
@@ -36,7 +36,12 @@ def log_action(name: str, affected: int) -> None:
 
 @router.post("", status_code=202, summary="Ask for an action", responses={202: headers("Location")})
 async def create_action(
-    body: ActionCreate, response: Response, tasks: BackgroundTasks, session: SessionDep, caller: CallerDep
+    body: ActionCreate,
+    request: Request,
+    response: Response,
+    tasks: BackgroundTasks,
+    session: SessionDep,
+    caller: CallerDep,
 ) -> ActionResponse:
     """Complete all your todos, or delete the completed ones."""
     wanted = TodoStatus.active if body.name is ActionName.complete_all else TodoStatus.completed
@@ -52,7 +57,7 @@ async def create_action(
     session.add(action)
     await session.flush()
     tasks.add_task(log_action, action.name, action.affected)
-    response.headers["Location"] = f"/api/actions/{action.id}"
+    response.headers["Location"] = location(request, f"/api/actions/{action.id}")
     return ActionResponse.model_validate(action)
 
 

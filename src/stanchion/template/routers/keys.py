@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Request, Response
 from sqlmodel import col, select
 
 from database import SessionDep, database
@@ -50,8 +50,11 @@ KeyId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The key's id.", exa
     summary="Create a key",
     responses=responses(WrongCredentialsError, TooManyRequestsError),
 )
-async def create_key(body: KeyCreate, request: Request, session: SessionDep) -> KeyCreated:
+async def create_key(
+    body: KeyCreate, request: Request, response: Response, session: SessionDep
+) -> KeyCreated:
     """Create a key of yours. It is shown in this answer and never again."""
+    response.headers["Cache-Control"] = "no-store"
     email = email_key(body.email)
     address = request.client.host if request.client else "unknown"
     await sign_in_limit.attempt(address=address, email=email)

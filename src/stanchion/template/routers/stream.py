@@ -9,8 +9,9 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from dependencies import CallerDep
 from schemas import StreamCreate
 from settings import settings
+from stanchion.errors import UnavailableError, responses
 
-router = APIRouter(prefix="/api/stream", tags=["stream"])
+router = APIRouter(prefix="/api/stream", tags=["stream"], responses=responses(UnavailableError))
 
 
 @router.post("", response_class=EventSourceResponse, summary="Stream an answer")

@@ -14,7 +14,7 @@ from stanchion import Caller
 from stanchion.concurrency import IfMatch, IfNoneMatch, etag
 from stanchion.database import now
 from stanchion.errors import NotFoundError, PreconditionFailedError, UnavailableError, responses
-from stanchion.headers import headers
+from stanchion.headers import headers, location
 from stanchion.pagination import add_links
 
 router = APIRouter(prefix="/api/todos", tags=["todos"], responses=responses(UnavailableError))
@@ -63,14 +63,14 @@ async def list_todos(
 
 @router.post("", status_code=201, summary="Create a todo", responses={201: headers("Location", "ETag")})
 async def create_todo(
-    body: TodoCreate, response: Response, session: SessionDep, caller: CallerDep
+    body: TodoCreate, request: Request, response: Response, session: SessionDep, caller: CallerDep
 ) -> TodoResponse:
     """Create a todo of yours."""
     todo = Todo(**body.model_dump(), owner_id=caller.user_id)
     todo.updated_at = todo.created_at
     session.add(todo)
     await session.flush()
-    response.headers["Location"] = f"/api/todos/{todo.id}"
+    response.headers["Location"] = location(request, f"/api/todos/{todo.id}")
     response.headers["ETag"] = etag(todo.version)
     return TodoResponse.model_validate(todo)
 

@@ -1,16 +1,16 @@
 """/api/users: sign up, and who you are."""
 
 import structlog
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import IntegrityError
 
 from database import SessionDep
-from dependencies import UserDep, UserNotFoundError
+from dependencies import UserDep, UserNotFoundError, sign_up_limit
 from models import User
 from schemas import UserCreate, UserResponse
-from stanchion.database import on_commit
-from stanchion.errors import ConflictError, UnavailableError, responses
-from stanchion.headers import headers
+from stanchion.database import on_commit, violation
+from stanchion.errors import ConflictError, TooManyRequestsError, UnavailableError, responses
+from stanchion.headers import headers, location
 from stanchion.schemas import email_key
 from stanchion.security import hash_password
 
@@ -27,10 +27,16 @@ class EmailTakenError(ConflictError):
 
 
 @router.post(
-    "", status_code=201, summary="Sign up", responses={201: headers("Location"), **responses(EmailTakenError)}
+    "",
+    status_code=201,
+    summary="Sign up",
+    responses={201: headers("Location"), **responses(EmailTakenError, TooManyRequestsError)},
 )
-async def create_user(body: UserCreate, response: Response, session: SessionDep) -> UserResponse:
+async def create_user(
+    body: UserCreate, request: Request, response: Response, session: SessionDep
+) -> UserResponse:
     """Make an account. Then `POST /api/keys` gives you a key."""
+    await sign_up_limit.attempt(address=request.client.host if request.client else "unknown", email="")
     user = User(
         email=body.email,
         email_key=email_key(body.email),
@@ -40,10 +46,12 @@ async def create_user(body: UserCreate, response: Response, session: SessionDep)
     session.add(user)
     try:
         await session.flush()
-    except IntegrityError:
+    except IntegrityError as exc:
+        if violation(exc) != "unique":
+            raise
         raise EmailTakenError from None
     on_commit(session, log.info, "signed_up", user_id=user.id)
-    response.headers["Location"] = "/api/users/me"
+    response.headers["Location"] = location(request, "/api/users/me")
     return UserResponse.model_validate(user)
 
 

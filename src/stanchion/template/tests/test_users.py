@@ -5,6 +5,8 @@ import secrets
 import httpx2
 import pytest
 
+from stanchion.security import SignInLimit
+
 pytestmark = pytest.mark.anyio
 Headers = dict[str, str]
 
@@ -27,6 +29,15 @@ async def test_sign_up(anyone: httpx2.AsyncClient) -> None:
     again = await anyone.post("/api/users", json={**body, "email": body["email"].upper()})
     assert again.status_code == 409
     assert again.json()["error"] == "email_taken"
+
+
+async def test_sign_up_is_limited(anyone: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = SignInLimit("1/hour", message="Too many.", code="sign_up_limit")
+    monkeypatch.setattr("routers.users.sign_up_limit", limit)
+    assert (await anyone.post("/api/users", json=account())).status_code == 201
+    refused = await anyone.post("/api/users", json=account())
+    assert (refused.status_code, refused.json()["error"]) == (429, "sign_up_limit")
+    assert int(refused.headers["Retry-After"]) > 3000
 
 
 @pytest.mark.parametrize(
