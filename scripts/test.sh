@@ -31,6 +31,6 @@ fi
 # Only a full run that passed leaves its data; no report here, so that pytest's own line is the last.
 rm -f .coverage .coverage.*
 status=0
-pytest "${parallel[@]}" --cov --cov-report= --cov-fail-under=0 || status=$?
+ROOT=$root pytest "${parallel[@]}" --cov --cov-report= --cov-fail-under=0 || status=$?
 [ "$status" = 0 ] || rm -f .coverage
 exit "$status"

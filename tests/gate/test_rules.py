@@ -32,6 +32,7 @@ def test_it_has_a_page(one: Rule) -> None:
     assert not one.title.endswith(".")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one", RULES, ids=lambda one: one.id)
 def test_it_fires_on_the_bad_app(one: Rule) -> None:
     result = run(one, "bad")
@@ -46,6 +47,7 @@ def test_it_fires_on_the_bad_app(one: Rule) -> None:
         assert finding.operation or finding.file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one", RULES, ids=lambda one: one.id)
 def test_it_is_silent_on_the_good_app(one: Rule) -> None:
     result = run(one, "good")

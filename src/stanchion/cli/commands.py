@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 import stanchion
+from stanchion.cli.check import check
 from stanchion.cli.dev import dev
 from stanchion.cli.init import init
 from stanchion.cli.keys import keys
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(init)
 app.command()(dev)
 app.command()(run)
+app.command()(check)
 app.add_typer(migrate, name="migrate")
 app.add_typer(keys, name="keys")
 

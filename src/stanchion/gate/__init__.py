@@ -7,12 +7,13 @@ project's own interpreter, with the agent beside it; everything else runs here.
 from stanchion.gate.model import Finding, Kind, Line, Report, Result, Rule, Severity, Verdict
 from stanchion.gate.project import Project, ProjectError
 from stanchion.gate.rules import all_rules
-from stanchion.gate.runner import check
+from stanchion.gate.runner import Options, check
 
 __all__ = [
     "Finding",
     "Kind",
     "Line",
+    "Options",
     "Project",
     "ProjectError",
     "Report",

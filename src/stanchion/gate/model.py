@@ -187,6 +187,8 @@ class Report:
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
     """What was done to make the app run: tables made, a key found."""
+    error: str = ""
+    """Why the app could not be imported: then most rules could not run."""
 
     @property
     def score(self) -> int:

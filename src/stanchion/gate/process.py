@@ -1,12 +1,17 @@
 """The agent as a process: started in the project's interpreter, spoken to in lines of JSON."""
 
 import json
+import os
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+_PATIENCE = 3.0
+"""Seconds until an app that does not end is ended."""
 _AGENT = Path(__file__).with_name("agent")
 _START = """
 import importlib.util, sys
@@ -53,8 +58,16 @@ class Agent:
 
     def __exit__(self, *exception: object) -> None:
         assert self._process is not None
-        self._process.kill()
-        self._process.communicate()
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()  # the end of the conversation
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:  # a thread of the app's goes on
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
         self._printed.close()
 
     def ask(self, command: str, **arguments: Any) -> Any:
@@ -80,5 +93,5 @@ class Agent:
     @property
     def printed(self) -> str:
         """Return what the app and its server have printed."""
-        self._printed.seek(0)
-        return self._printed.read()
+        file = self._printed.fileno()  # the process writes where this one would seek
+        return os.pread(file, os.fstat(file).st_size, 0).decode("utf-8", "replace")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stanchion.gate.source import Source
 
@@ -44,7 +45,7 @@ class Project:
         if not root.is_dir():
             raise ProjectError(f"{root} is no folder: name the project's with --path.")
         app_dir, name = _entry(root, entry or _entrypoint(root))
-        return cls(root, name, app_dir, python or _interpreter(root))
+        return cls(root, name, app_dir, _program(python) if python else _interpreter(root))
 
     @property
     def source(self) -> Source:
@@ -71,13 +72,14 @@ class Project:
 
 def _entrypoint(root: Path) -> str:
     try:
-        content = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+        content: Any = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     except OSError:
         return ""
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
         raise ProjectError(f"pyproject.toml cannot be read ({exc}): correct it.") from exc
-    found = content.get("tool", {}).get("fastapi", {}).get("entrypoint", "")
-    return found if isinstance(found, str) else ""
+    for name in ("tool", "fastapi", "entrypoint"):
+        content = content.get(name, "") if isinstance(content, dict) else ""
+    return content if isinstance(content, str) else ""
 
 
 def _entry(root: Path, named: str) -> tuple[Path, str]:
@@ -86,7 +88,7 @@ def _entry(root: Path, named: str) -> tuple[Path, str]:
         module, _, attribute = named.partition(":")
         if module.endswith(".py"):
             path = root / module
-            if not path.is_file():
+            if not path.is_file() or not path.resolve().is_relative_to(root):
                 raise ProjectError(f"There is no {module} in {root}: name the app as module:attribute.")
             folder, dotted = _importable(path, root)
             return folder, f"{dotted}:{attribute or _app_in(path) or 'app'}"
@@ -156,6 +158,14 @@ def _app_in(path: Path) -> str:
         if isinstance(node, ast.FunctionDef) and node.name in ("create_app", "get_app")
     ]
     return factories[0] if factories else ""
+
+
+def _program(named: str) -> str:
+    """Return the whole path of an interpreter. Raises ProjectError where it is not there."""
+    found = shutil.which(named)
+    if found is None:
+        raise ProjectError(f"There is no interpreter {named}: name another with --python.")
+    return os.path.abspath(found)  # noqa: PTH100 (a link into an environment is what makes it that one's)
 
 
 def _interpreter(root: Path) -> str:

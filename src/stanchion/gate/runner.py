@@ -3,46 +3,152 @@
 import os
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+from dotenv import dotenv_values
 from pydantic import TypeAdapter
 
+from stanchion.gate.live import Live
 from stanchion.gate.model import NotChecked, Report, Result, Rule
 from stanchion.gate.process import Agent, AgentError
 from stanchion.gate.project import Project
 from stanchion.gate.rules import all_rules
-from stanchion.gate.subject import Loaded, Subject
-
-_LOADED = TypeAdapter(Loaded)
+from stanchion.gate.running import Running
+from stanchion.gate.subject import Document, Loaded, Subject
 
 Progress = Callable[[Rule], None]
 
+_LOADED = TypeAdapter(Loaded)
+_SERVER = ("uvicorn", "h11", "click")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to check: a key for protected operations, hosts that the app may reach, variables for it."""
+
+    key: str = ""
+    allowed: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
 
 def check(
-    project: Project, *, rules: Iterable[Rule] | None = None, progress: Progress | None = None
+    project: Project,
+    *,
+    rules: Iterable[Rule] | None = None,
+    options: Options = Options(),
+    progress: Progress | None = None,
 ) -> Report:
     """Check a project on a copy of it, and return the report. Nothing of the project is written to."""
     started = time.monotonic()
-    with project.copy() as copy, _agent(copy) as agent:
-        subject = Subject(source=project.source, loaded=load(agent, copy))
-        results = [_result(one, subject, progress) for one in (all_rules() if rules is None else rules)]
-    return Report(str(project.root), tuple(results), time.monotonic() - started)
+    with project.copy() as copy:
+        run = _Run(copy, options)
+        notes = run.prepare()
+        with run.agent() as agent:
+            subject = Subject(source=project.source, loaded=run.load(agent))
+            subject.start = lambda document: run.serve(agent, document)
+            try:
+                wanted = all_rules() if rules is None else rules
+                results = tuple(_result(one, subject, progress) for one in wanted)
+            finally:
+                if "running" in vars(subject):
+                    subject.running.live.close()
+    seconds = time.monotonic() - started
+    error = subject.loaded.error if subject.loaded else ""
+    return Report(str(project.root), results, seconds, (*notes, *run.notes), error)
 
 
-def load(agent: Agent, copy: Project) -> Loaded:
-    """Import the app in the agent, and return what is known of it, or why it is not."""
-    try:
-        agent.ask("guard", root=str(copy.root), allowed=[])
-        found: dict[str, Any] = agent.ask("load", entry=copy.entry, app_dir=str(copy.app_dir))
-    except AgentError as exc:
-        return Loaded(error=str(exc))
-    return _LOADED.validate_python(found)
+class _Run:
+    """One check: the copy of the project, and the agents that run in it."""
 
+    def __init__(self, copy: Project, options: Options) -> None:
+        self._copy, self._options = copy, options
+        self.notes: list[str] = []
+        file = {name: value or "" for name, value in dotenv_values(copy.root / ".env").items()}
+        own = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        self._given = {**inherited, **own, **dict(options.environment)}
+        self._known = {**file, **self._given}
 
-def _agent(copy: Project) -> Agent:
-    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
-    environment.pop("PYTHONPATH", None)
-    return Agent(copy.python, directory=copy.root, environment=environment)
+    def agent(self) -> Agent:
+        """Return an agent in the copy, not yet started."""
+        return Agent(self._copy.python, directory=self._copy.root, environment=self._given)
+
+    def prepare(self) -> list[str]:
+        """Bring the copy's database up to date as the project does it; return what was done."""
+        for present, module, arguments in (
+            ("alembic.ini", "alembic", ["upgrade", "head"]),
+            ("migrations/versions", "stanchion.cli", ["migrate", "--app-dir", str(self._copy.app_dir)]),
+        ):
+            if (self._copy.root / present).exists():
+                command = f"python -m {module} {arguments[0]}"
+                try:
+                    with self.agent() as agent:
+                        self._guard(agent)
+                        agent.ask("run_module", name=module, arguments=arguments)
+                    return [f"ran `{command}` in the copy"]
+                except AgentError as exc:
+                    return [f"`{command}` failed in the copy: {exc}"]
+        return []
+
+    def load(self, agent: Agent) -> Loaded:
+        """Import the app in the agent, and return what is known of it, or why it is not."""
+        try:
+            self._guard(agent)
+            found = agent.ask("load", entry=self._copy.entry, app_dir=str(self._copy.app_dir))
+        except AgentError as exc:
+            return Loaded(error=str(exc))
+        return _LOADED.validate_python(found)
+
+    def serve(self, agent: Agent, document: Document) -> Running:
+        """Start the app. Raises NotChecked where it does not start, or may not reach what it needs."""
+        try:
+            port = agent.ask("serve", fallback=str(self._server()))["port"]
+            made = agent.ask("create_tables")
+        except AgentError as exc:
+            raise NotChecked(self._refused(agent) or str(exc)) from exc
+        if made:
+            self.notes.append(f"made the tables {', '.join(made)}: nothing else had")
+        live = Live(f"http://127.0.0.1:{port}", agent.ask)
+        for operation in document.operations:
+            if operation.method == "GET" and "{" not in operation.path:
+                live.send("GET", operation.path, read_for=1)
+        if refused := self._refused(agent):
+            live.close()
+            raise NotChecked(refused)
+        return Running(
+            document, live, environment=self._known, key=self._options.key, printed=lambda: agent.printed
+        )
+
+    def _guard(self, agent: Agent) -> None:
+        agent.ask("guard", root=str(self._copy.root), allowed=list(self._options.allowed))
+
+    def _refused(self, agent: Agent) -> str:
+        try:
+            found: list[dict[str, Any]] = agent.ask("refused")
+        except AgentError:
+            return ""
+        if not found:
+            return ""
+        first = found[0]
+        place = f" ({first['file']}, line {first['line']})" if first["file"] else ""
+        return (
+            f"the app's {first['what']} to {first['target']} was refused{place}: the gate writes to nothing "
+            "but a copy; allow it with --allow HOST:PORT if it is there to be written to"
+        )
+
+    def _server(self) -> Path:
+        """Return a folder with our own uvicorn alone, for a project that has none."""
+        folder = self._copy.root.parent / "server"
+        folder.mkdir(exist_ok=True)
+        for name in _SERVER:
+            spec = find_spec(name)
+            link = folder / name
+            if spec is not None and spec.origin is not None and not link.exists():
+                link.symlink_to(Path(spec.origin).parent, target_is_directory=True)
+        return folder
 
 
 def _result(one: Rule, subject: Subject, progress: Progress | None) -> Result:
@@ -52,5 +158,7 @@ def _result(one: Rule, subject: Subject, progress: Progress | None) -> Result:
         return Result(one, tuple(one.check(subject)))
     except NotChecked as exc:
         return Result(one, reason=exc.reason, applies=exc.applies)
+    except AgentError as exc:
+        return Result(one, reason=str(exc))
     except Exception as exc:  # a rule's own fault is no verdict on the backend
         return Result(one, reason=f"the rule failed ({type(exc).__name__}: {exc}): please report it")

@@ -46,6 +46,17 @@ class Module:
         """Return the lines; `lines[n - 1]` is line n."""
         return self.text.splitlines()
 
+    @cached_property
+    def imports(self) -> frozenset[str]:
+        """Return the packages that it imports, by their first names."""
+        found = set()
+        for node in self.walk():
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.partition(".")[0])
+        return frozenset(found)
+
     @property
     def is_test(self) -> bool:
         """Tell whether it is for tests alone."""
@@ -84,10 +95,14 @@ class Source:
         return tuple(module for module in self.modules if not module.is_test)
 
     def files(self, folder: Path | None = None) -> Iterator[Path]:
-        """Give every file, without environments (PEP 405), caches and links that lead out."""
+        """Give every file, without environments (PEP 405), caches and links that lead out or back."""
         for path in (folder or self.root).iterdir():
-            if path.is_symlink() and not path.resolve().is_relative_to(self.root.resolve()):
-                continue
+            if path.is_symlink():
+                target = path.resolve()
+                if not target.is_relative_to(self.root.resolve()) or path.parent.resolve().is_relative_to(
+                    target
+                ):
+                    continue
             if path.is_dir():
                 if path.name not in _SKIPPED and not (path / "pyvenv.cfg").exists():
                     yield from self.files(path)
@@ -109,4 +124,4 @@ class Source:
             done = subprocess.run(command, capture_output=True, check=True, timeout=30)  # noqa: S603
         except (OSError, subprocess.SubprocessError):
             return None
-        return frozenset(done.stdout.decode("utf-8", "replace").rstrip("\0").split("\0"))
+        return frozenset(filter(None, done.stdout.decode("utf-8", "replace").split("\0")))

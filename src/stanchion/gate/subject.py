@@ -1,13 +1,16 @@
 """What a rule may ask: the source, the OpenAPI document, the loaded app, and the running one."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stanchion.gate.model import NotChecked
 from stanchion.gate.source import Module, Source
+
+if TYPE_CHECKING:
+    from stanchion.gate.running import Running
 
 _METHODS = ("get", "put", "post", "patch", "delete", "options", "head", "trace")
 
@@ -57,6 +60,8 @@ class Loaded:
     docs_url: str | None = None
     frozen: int = 0
     """How many objects the collector never looks at again (gc.freeze)."""
+    objects: int = 0
+    """How many objects the import left alive."""
     versions: Mapping[str, str] | None = None
 
 
@@ -117,10 +122,29 @@ class Document:
 
 @dataclass
 class Subject:
-    """Everything a rule may ask. What cannot be had raises NotChecked, with the reason."""
+    """Everything a rule may ask of the text. What cannot be had raises NotChecked, with the reason.
+
+    `running` is the same for the running app: `stanchion.gate.running`.
+    """
 
     source: Source | None = None
     loaded: Loaded | None = None
+    start: "Callable[[Document], Running] | None" = None
+
+    @cached_property
+    def running(self) -> "Running":
+        """Return the running app. Raises NotChecked where it does not run, each time that it is asked."""
+        if self.start is None:
+            raise NotChecked("the app was not started")
+        if self._why:
+            raise NotChecked(self._why)
+        try:
+            return self.start(self.document)
+        except NotChecked as exc:
+            self._why = exc.reason  # it is not started again for each rule
+            raise
+
+    _why: str = ""
 
     @property
     def code(self) -> tuple[Module, ...]:

@@ -7,14 +7,23 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import guard, loading
+from . import guard, loading, preparing, recording, serving
 
 
 def main() -> None:
     """Answer until standard input ends. What the app prints goes to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    commands: dict[str, Callable[..., Any]] = {"guard": guard.install, "load": loading.load}
+    commands: dict[str, Callable[..., Any]] = {
+        "guard": guard.install,
+        "refused": guard.refused,
+        "load": loading.load,
+        "run_module": preparing.run_module,
+        "create_tables": preparing.create_tables,
+        "serve": serving.serve,
+        "records": recording.records,
+        "pool": recording.pool,
+    }
     for line in sys.stdin:
         asked = json.loads(line)
         try:
@@ -23,6 +32,7 @@ def main() -> None:
             answer = {"error": f"{type(exc).__name__}: {exc}", "traceback": traceback.format_exc()}
         answers.write(json.dumps(answer, default=str) + "\n")
         answers.flush()
+    serving.stop()
 
 
 if __name__ == "__main__":

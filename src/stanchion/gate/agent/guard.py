@@ -20,12 +20,24 @@ _WATCHED = {
 def install(root: str, allowed: list[str]) -> None:
     """Refuse connections but those to `allowed` (host:port), and SQLite files outside `root`.
 
+    A host that has a name is allowed by its addresses too: those are what most drivers connect to.
     An audit hook cannot be taken off again, by nobody: it ends with this process.
     """
     first = not _state["root"]
     _state.update(root=os.path.realpath(root), allowed=frozenset(allowed))
+    addresses = {address for one in allowed for address in _addresses(one)}
+    _state["allowed"] = frozenset(allowed) | addresses
     if first:
         sys.addaudithook(_audit)
+
+
+def _addresses(allowed: str) -> set[str]:
+    host, _, port = allowed.rpartition(":")
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    except (OSError, ValueError):
+        return set()
+    return {f"{one[4][0]}:{port}" for one in found}
 
 
 def refused() -> list[dict[str, Any]]:
@@ -65,6 +77,8 @@ def _frames() -> Iterator[Any]:
 
 def of_project(filename: str) -> str:
     """Return the path within the project, or nothing for a file that is not its own."""
+    if filename.startswith("<"):  # made at run time
+        return ""
     path = os.path.realpath(filename)
     root = _state["root"] + os.sep
     if not root.strip(os.sep) or not path.startswith(root) or "site-packages" in path:
@@ -108,8 +122,8 @@ def _open(database: Any) -> None:
     name = os.fsdecode(database) if isinstance(database, str | bytes | os.PathLike) else ""
     if name.startswith("file:"):
         name = name[5:].partition("?")[0]
-    if not name or name == ":memory:":
-        return
+    if not name or name == ":memory:" or os.path.basename(name).startswith(".coverage."):  # noqa: PTH119
+        return  # the last is where coverage.py writes when it measures this process
     path = os.path.realpath(name)
     if not path.startswith(_state["root"] + os.sep):
         _refuse("database", path, sqlite3.OperationalError)

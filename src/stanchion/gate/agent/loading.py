@@ -1,6 +1,7 @@
 """Imports the app, and reads what it is made of."""
 
 import functools
+import gc
 import importlib
 import inspect
 import sys
@@ -68,15 +69,10 @@ def _described(app: Any, module: Any) -> dict[str, Any]:
         "routes": list(_routes(app)),
         "middleware": [_middleware(one) for one in app.user_middleware],
         "has_lifespan": _has_lifespan(app),
-        "frozen": _frozen(),
+        "frozen": gc.get_freeze_count(),
+        "objects": len(gc.get_objects()),
         "versions": {name: version for name in _PACKAGES if (version := _version(name))},
     }
-
-
-def _frozen() -> int:
-    import gc
-
-    return gc.get_freeze_count()
 
 
 def _version(name: str) -> str:
@@ -87,13 +83,24 @@ def _version(name: str) -> str:
 
 
 def _has_lifespan(app: Any) -> bool:
-    context = getattr(app.router, "lifespan_context", None)
-    given = context is not None and getattr(context, "__module__", "").split(".")[0] not in (
-        "starlette",
-        "fastapi",
-    )
     handlers = getattr(app.router, "on_startup", None) or getattr(app.router, "on_shutdown", None)
-    return bool(given or handlers)
+    return bool(handlers) or _is_given(getattr(app.router, "lifespan_context", None))
+
+
+def _is_given(context: Any) -> bool:
+    """Tell a lifespan that somebody wrote from FastAPI's own, which merges one for each router."""
+    waiting, met = [context], set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in met:
+            continue
+        met.add(id(one))
+        if getattr(one, "__module__", "").partition(".")[0] not in ("starlette", "fastapi", "contextlib"):
+            return True
+        cells = getattr(one, "__closure__", None) or ()
+        waiting += [cell.cell_contents for cell in cells if callable(cell.cell_contents)]
+        waiting.append(getattr(one, "__wrapped__", None))
+    return False
 
 
 def _middleware(one: Any) -> dict[str, Any]:

@@ -1,0 +1,178 @@
+"""`stanchion check`: what a FastAPI backend does, proven."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stanchion.cli.failure import Failure
+
+if TYPE_CHECKING:
+    from stanchion.gate import Report, Rule
+    from stanchion.gate.runner import Progress
+
+_NEEDED = ("detect_secrets", "httpx2", "jinja2", "openapi_spec_validator", "ruff", "hypothesis")
+
+
+class Format(StrEnum):
+    """How the report is written."""
+
+    text = "text"
+    json = "json"
+    sarif = "sarif"
+    html = "html"
+
+
+class FailOn(StrEnum):
+    """Which findings make the exit status 1."""
+
+    proven = "proven"
+    suspected = "suspected"
+    never = "never"
+
+
+def check(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="[APP | explain]", help="module:attribute; found as `fastapi` does where it is not named."
+        ),
+    ] = "",
+    rule: Annotated[str, typer.Argument(metavar="[RULE]", help="With explain, the rule: S04.")] = "",
+    path: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+    python: Annotated[str, typer.Option(help="The project's interpreter. [default: of its .venv]")] = "",
+    key: Annotated[
+        str, typer.Option(envvar="STANCHION_CHECK_KEY", help="A key that protected operations take.")
+    ] = "",
+    allow: Annotated[
+        list[str] | None, typer.Option(metavar="HOST:PORT", help="What the app may connect to.")
+    ] = None,
+    env: Annotated[
+        list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="A variable for the app.")
+    ] = None,
+    format_: Annotated[Format, typer.Option("--format", help="How the report is written.")] = Format.text,
+    output: Annotated[Path | None, typer.Option(help="The file to write it to, not the terminal.")] = None,
+    fail_on: Annotated[FailOn, typer.Option(help="What makes the exit status 1.")] = FailOn.proven,
+    baseline: Annotated[
+        Path | None, typer.Option(help="Accept the findings of this file; made where there is none.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Only what is read, and asked from outside.")
+    ] = False,
+) -> None:
+    """Prove what a FastAPI backend does, on a copy of it: statuses, keys, leaks, stalls, queries.
+
+    `stanchion check explain S04` prints the page of a rule.
+    """
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        raise Failure(f'The gate needs more ({", ".join(missing)}): pip install "stanchion[check]".')
+    if target == "explain":
+        _explain(rule)
+        return
+    from stanchion.gate import Kind, Options, Project, ProjectError, all_rules
+    from stanchion.gate import check as run
+    from stanchion.gate.accepted import AcceptedError, without_baseline, without_ignored
+    from stanchion.gate.process import AgentError
+
+    options = Options(key=key, allowed=tuple(allow or ()), environment=tuple(map(_variable, env or ())))
+    rules = [one for one in all_rules() if not (quick and one.kind is Kind.instrumented)]
+    try:
+        project = Project.find(path, entry=target, python=python)
+        with _progress(len(rules)) as progress:
+            report = run(project, rules=rules, options=options, progress=progress)
+        report = without_ignored(report, project.source)
+        if baseline is not None:
+            report = without_baseline(report, baseline)
+    except (ProjectError, AgentError, AcceptedError) as exc:
+        raise Failure(str(exc)) from exc
+    _write(report, format_, output)
+    if report.error and fail_on is not FailOn.never:
+        raise Failure(
+            f"The app cannot be imported in {project.python}: {report.error}. Install what it needs there, "
+            "name another interpreter with --python, or give it variables with --env."
+        )
+    if _fails(report, fail_on):
+        raise typer.Exit(1)
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise typer.BadParameter(f"{text!r} is no NAME=VALUE.", param_hint="--env")
+    return name, value
+
+
+def _explain(wanted: str) -> None:
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from stanchion.gate import all_rules
+
+    found = next((one for one in all_rules() if one.id == wanted.upper()), None)
+    if found is None:
+        known = ", ".join(one.id for one in all_rules())
+        raise Failure(f"There is no rule {wanted!r}: there are {known}.")
+    console = Console()
+    if console.is_terminal:
+        console.print(Markdown(found.page))
+    else:
+        typer.echo(found.page)
+
+
+@contextmanager
+def _progress(number: int) -> "Iterator[Progress | None]":
+    """Say on a terminal which rule is at work; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    done = 0
+    with Console(stderr=True).status("starting the app ...") as status:
+
+        def show(one: "Rule") -> None:
+            nonlocal done
+            done += 1
+            status.update(f"{done} of {number}: {one.id} {one.title}")
+
+        yield show
+
+
+def _write(report: "Report", form: Format, output: Path | None) -> None:
+    from rich.console import Console
+
+    from stanchion.gate.report import render, to_html, to_json, to_sarif
+
+    if form is Format.text:
+        if output is None:
+            render(report, Console())
+            return
+        with output.open("w", encoding="utf-8") as file:
+            render(report, Console(file=file, width=100))
+        return
+    made = {Format.json: to_json, Format.sarif: to_sarif, Format.html: to_html}[form](report)
+    if output is None:
+        typer.echo(made)
+    else:
+        output.write_text(made + "\n", encoding="utf-8")
+
+
+def _fails(report: "Report", fail_on: FailOn) -> bool:
+    from stanchion.gate import Severity, Verdict
+
+    wanted = {
+        FailOn.proven: {Verdict.proven},
+        FailOn.suspected: {Verdict.proven, Verdict.suspected},
+        FailOn.never: set[Verdict](),
+    }[fail_on]
+    return any(
+        finding.verdict in wanted
+        for result in report.results
+        if result.rule.severity is not Severity.information
+        for finding in result.findings
+    )

@@ -1,0 +1,210 @@
+"""What happens inside the app while it answers one request."""
+
+import asyncio
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import Any
+
+from . import guard
+
+HEADER = b"x-stanchion-check"
+"""Carries the number of a request; the app does not see it."""
+
+_STALL = 0.03
+"""Seconds for which the event loop does not come round, until its stack is looked at."""
+
+_records: dict[int, dict[str, Any]] = {}
+_current: ContextVar["dict[str, Any] | None"] = ContextVar("stanchion_check_record", default=None)
+_running: list[dict[str, Any]] = []
+_pool = {"connects": 0, "out": 0, "loop": 0}
+"""Connections opened, connections out of their pools, and the thread of the event loop."""
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+def records(numbers: list[int]) -> list[dict[str, Any] | None]:
+    """Hand over what was recorded of these requests; None where nothing arrived."""
+    return [_records.pop(number, None) for number in numbers]
+
+
+def pool() -> dict[str, int]:
+    """Return how many connections were opened in all, and how many are out of their pools now."""
+    return dict(_pool)
+
+
+class Recorder:
+    """The app with a record of each numbered request; an ASGI app itself."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = [(name, value) for name, value in scope["headers"] if name != HEADER]
+        number = next((int(value) for name, value in scope["headers"] if name == HEADER), 0)
+        await _Recording(number, {**scope, "headers": headers}, receive, send).run(self.app)
+
+
+class _Recording:
+    def __init__(self, number: int, scope: Message, receive: Receive, send: Send) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self.started = time.perf_counter()
+        self.record: dict[str, Any] = {
+            "started": self.started,
+            "statements": [],
+            "commits": [],
+            "rollbacks": 0,
+            "connects": _pool["connects"],
+            "chunks": [],
+            "stalls": [],
+            "logs": [],
+            "response_at": None,
+            "left_at": None,
+            "ended_at": None,
+            "exception": None,
+            "route": "",
+        }
+        if number:
+            _records[number] = self.record
+
+    async def run(self, app: Any) -> None:
+        token = _current.set(self.record)
+        _running.append(self.record)
+        try:
+            await app(self.scope, self.receive, self.send)
+        except Exception as exc:
+            self.record["exception"] = {
+                "type": type(exc).__name__,
+                "message": str(exc)[:500],
+                "traceback": traceback.format_exc()[-4000:],
+                **_raised(exc),
+            }
+            raise
+        finally:
+            self.record["ended_at"] = self.now()
+            self.record["connects"] = _pool["connects"] - self.record["connects"]
+            _running.remove(self.record)
+            _current.reset(token)
+
+    def now(self) -> float:
+        return time.perf_counter() - self.started
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.disconnect" and self.record["left_at"] is None:
+            self.record["left_at"] = self.now()
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.record["response_at"] = self.now()
+        elif message["type"] == "http.response.body" and message.get("body"):
+            self.record["chunks"].append([self.now(), len(message["body"])])
+        await self._send(message)
+
+
+def _raised(exc: BaseException) -> dict[str, Any]:
+    for frame in reversed(traceback.extract_tb(exc.__traceback__)):
+        if own := guard.of_project(frame.filename):
+            return {"file": own, "line": frame.lineno}
+    return {"file": "", "line": 0}
+
+
+def install() -> None:
+    """Watch SQLAlchemy's engines, where the app has any, and the log."""
+    logging.getLogger().addHandler(_Log())
+    if "sqlalchemy" not in sys.modules:
+        return
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+    from sqlalchemy.pool import Pool
+
+    event.listen(Engine, "before_cursor_execute", _statement)
+    event.listen(Engine, "commit", _commit)
+    event.listen(Engine, "rollback", _rollback)
+    event.listen(Pool, "connect", lambda *_: _count("connects", 1))
+    event.listen(Pool, "checkout", lambda *_: _count("out", 1))
+    event.listen(Pool, "checkin", lambda *_: _count("out", -1))
+
+
+def _count(name: str, number: int) -> None:
+    _pool[name] += number
+
+
+def _statement(connection: Any, _: Any, sql: str, *rest: Any) -> None:
+    if (record := _current.get()) is not None:
+        at = time.perf_counter() - record["started"]
+        in_loop = threading.get_ident() == _pool["loop"] and not connection.dialect.is_async
+        record["statements"].append({"sql": sql[:1000], "at": at, "in_loop": in_loop, **guard.place()})
+
+
+def _commit(_: Any) -> None:
+    if (record := _current.get()) is not None:
+        record["commits"].append(time.perf_counter() - record["started"])
+
+
+def _rollback(_: Any) -> None:
+    if (record := _current.get()) is not None:
+        record["rollbacks"] += 1
+
+
+class _Log(logging.Handler):
+    """Keeps what is logged during a request."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (current := _current.get()) is not None and len(current["logs"]) < 200:
+            try:
+                text = record.getMessage()
+            except Exception:  # a caller's format that does not fit its arguments
+                text = str(record.msg)
+            current["logs"].append({"level": record.levelname, "logger": record.name, "text": text[:2000]})
+
+
+def watch_loop(loop: asyncio.AbstractEventLoop, thread: int) -> None:
+    """Notice each time that the loop does not come round, with the line of the project that holds it."""
+    _pool["loop"] = thread
+    beat = [time.perf_counter()]
+
+    def tick() -> None:
+        beat[0] = time.perf_counter()
+        loop.call_later(0.005, tick)
+
+    loop.call_soon_threadsafe(tick)
+    threading.Thread(target=_watch, args=(beat, thread), daemon=True).start()
+
+
+def _watch(beat: list[float], thread: int) -> None:
+    held: dict[str, Any] | None = None
+    while True:
+        time.sleep(0.005)
+        last = beat[0]
+        late = time.perf_counter() - last
+        if late < _STALL:
+            held = None
+        elif held is None or held["beat"] != last:
+            held = {"beat": last, "ms": late * 1000, **_held_by(thread)}
+            for record in list(_running):
+                record["stalls"].append(held)
+        else:
+            held["ms"] = late * 1000
+
+
+def _held_by(thread: int) -> dict[str, Any]:
+    frame = sys._current_frames().get(thread)
+    stack = traceback.extract_stack(frame)[-12:] if frame else []
+    where = {"file": "", "line": 0}
+    for entry in reversed(stack):
+        if own := guard.of_project(entry.filename):
+            where = {"file": own, "line": entry.lineno or 0}
+            break
+    lines = [f"{entry.name} ({entry.filename.rpartition('/')[2]}:{entry.lineno})" for entry in stack[-6:]]
+    return {**where, "stack": lines}

@@ -1,0 +1,57 @@
+"""Serves the loaded app over HTTP on loopback, in a thread of its own."""
+
+import socket
+import sys
+import threading
+import time
+import traceback
+from typing import Any
+
+from . import loading, recording
+
+_PATIENCE = 30.0
+_running: list[tuple[Any, threading.Thread]] = []
+
+
+def serve(fallback: str) -> dict[str, Any]:
+    """Start the app under uvicorn, the project's own or the one in `fallback`; return its port.
+
+    Raises RuntimeError where it does not start.
+    """
+    try:
+        import uvicorn
+    except ImportError:
+        sys.path.append(fallback)
+        import uvicorn
+    recording.install()
+    listener = socket.create_server(("127.0.0.1", 0))
+    options: dict[str, Any] = {"log_config": None, "access_log": False, "timeout_graceful_shutdown": 1}
+    server = uvicorn.Server(uvicorn.Config(recording.Recorder(loading.loaded["app"]), **options))
+    failure: list[str] = []
+
+    def run() -> None:
+        try:
+            server.run(sockets=[listener])
+        except BaseException:
+            failure.append(traceback.format_exc())
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + _PATIENCE
+    while not server.started and thread.is_alive() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if not server.started:
+        raise RuntimeError(
+            "the app does not start: " + (failure[0][-1500:] if failure else "its lifespan failed")
+        )
+    _running.append((server, thread))
+    loop = server.servers[0].get_loop()
+    recording.watch_loop(loop, thread.ident or 0)
+    return {"port": listener.getsockname()[1]}
+
+
+def stop() -> None:
+    """Let the app end as it does in production: its lifespan closes what it opened."""
+    for server, thread in _running:
+        server.should_exit = True
+        thread.join(2)

@@ -1,0 +1,27 @@
+"""Findings from what was seen."""
+
+from stanchion.gate.live import Exchange
+from stanchion.gate.model import Finding, Verdict
+from stanchion.gate.subject import Operation, Subject
+
+
+def seen(
+    subject: Subject,
+    operation: Operation | None,
+    exchange: Exchange,
+    *,
+    message: str,
+    advice: str,
+    figure: str = "",
+) -> Finding:
+    """Return a proven finding, with the exchange that proves it and, before it, a figure."""
+    place = subject.where(operation) if operation else {"operation": f"{exchange.method} {exchange.path}"}
+    evidence = f"{figure}\n{exchange.summary}" if figure else exchange.summary
+    return Finding(
+        message=message,
+        verdict=Verdict.proven,
+        **place,
+        evidence=evidence,
+        curl=exchange.curl,
+        advice=advice,
+    )

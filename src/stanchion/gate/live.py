@@ -1,0 +1,147 @@
+"""The running app, as a client sees it: requests that are kept, each with what happened inside."""
+
+import json
+import re
+import shlex
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+
+_SHOWN = "http://127.0.0.1:8000"
+"""The address in a curl line: where the person's own server will be."""
+_HEADER = "X-Stanchion-Check"
+_PATIENCE = 15.0
+
+
+@dataclass
+class Exchange:
+    """A request and its answer. `status` is 0 where there was none, and `failure` says why."""
+
+    number: int
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    status: int = 0
+    response_headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+    chunks: list[tuple[float, int]] = field(default_factory=list)
+    """When each chunk arrived, in seconds since the request, and its size."""
+    seconds: float = 0.0
+    failure: str = ""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Values that are shown by a name: `{"st_...": "$API_KEY"}`."""
+
+    @property
+    def json(self) -> Any:
+        """Return the answer's JSON; None where it is none."""
+        try:
+            return json.loads(self.content)
+        except ValueError:
+            return None
+
+    @property
+    def media_type(self) -> str:
+        """Return the media type of the answer, without its parameters."""
+        return self.response_headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    @property
+    def curl(self) -> str:
+        """Return the request as a line to paste; secrets are variables of the shell."""
+        words = ["curl", "-i"]
+        if self.method != "GET":
+            words += ["-X", self.method]
+        words.append(self._quoted(_SHOWN + self.path))
+        for name, value in self.headers.items():
+            words += ["-H", self._quoted(f"{name}: {value}")]
+        if self.body:
+            words += ["-d", self._quoted(self.body.decode("utf-8", "replace"))]
+        return " ".join(words)
+
+    @property
+    def summary(self) -> str:
+        """Return both in a few lines, for evidence."""
+        answer = self._hidden(self.content.decode("utf-8", "replace"))  # before it is cut: no half is shown
+        more = " ..." if len(answer) > 400 else ""
+        got = f"{self.status} {answer[:400]}{more}".rstrip() if self.status else f"no answer: {self.failure}"
+        sent = f" {self._hidden(self.body.decode('utf-8', 'replace'))[:200]}" if self.body else ""
+        return f"{self.method} {self._hidden(self.path)}{sent}\n{got}"
+
+    def _quoted(self, text: str) -> str:
+        parts = [part for part in self._split(text) if part]
+        words = [f'"{self.secrets[part]}"' if part in self.secrets else shlex.quote(part) for part in parts]
+        return "".join(words) or "''"
+
+    def _hidden(self, text: str) -> str:
+        return "".join(self.secrets.get(part, part) for part in self._split(text))
+
+    def _split(self, text: str) -> list[str]:
+        """Return the text in parts, each secret one of them; of two that begin alike the longer."""
+        known = sorted(filter(None, self.secrets), key=len, reverse=True)
+        return re.split(f"({'|'.join(map(re.escape, known))})", text) if known else [text]
+
+
+class Live:
+    """Sends requests to the app on loopback, one after the other."""
+
+    def __init__(self, base_url: str, ask: Callable[..., Any]) -> None:
+        self.base_url, self._ask = base_url, ask
+        # A connection for each: after a crash uvicorn closes one without a word.
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        self._client = httpx2.Client(
+            base_url=base_url, timeout=_PATIENCE, follow_redirects=False, limits=limits
+        )
+        self._number = 0
+        self.secrets: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        json_body: Any = None,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        read_for: float = _PATIENCE,
+    ) -> Exchange:
+        """Send a request and read its answer, of a stream without an end for `read_for` seconds."""
+        own = dict(headers or {})
+        if json_body is not None:
+            content = json.dumps(json_body).encode()
+            own.setdefault("Content-Type", "application/json")
+        self._number += 1
+        made = Exchange(self._number, method, path, own, content, secrets=self.secrets)
+        started = time.perf_counter()
+        received = bytearray()
+        try:
+            with self._client.stream(
+                method, path, content=content or None, headers={**own, _HEADER: str(self._number)}
+            ) as response:
+                made.status = response.status_code
+                made.response_headers = {name.lower(): value for name, value in response.headers.items()}
+                for chunk in response.iter_raw():
+                    received += chunk
+                    made.chunks.append((time.perf_counter() - started, len(chunk)))
+                    if made.chunks[-1][0] > read_for:
+                        break
+        except httpx2.HTTPError as exc:
+            made.failure = f"{type(exc).__name__}: {exc}"
+        made.content, made.seconds = bytes(received), time.perf_counter() - started
+        return made
+
+    def inside(self, *exchanges: Exchange) -> list[dict[str, Any]]:
+        """Return what the agent recorded of each; empty where the request never arrived."""
+        found = self._ask("records", numbers=[one.number for one in exchanges])
+        return [record or {} for record in found]
+
+    def pool(self) -> dict[str, int]:
+        """Return `connects`, the database connections opened in all, and `out`, those not given back."""
+        counted: dict[str, int] = self._ask("pool")
+        return counted

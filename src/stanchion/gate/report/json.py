@@ -1,0 +1,76 @@
+"""The report as JSON: for scripts and baselines."""
+
+import json
+from typing import Any
+
+from stanchion.gate.model import Finding, Report, Result, Rule
+from stanchion.gate.report.checklist import Entry, checklist
+from stanchion.gate.report.findings import fingerprint
+from stanchion.gate.report.text import own_version
+
+
+def to_json(report: Report) -> str:
+    """Return the report as JSON, in ASCII. Keys are added over time, and none is renamed.
+
+    - `version`: of Stanchion; `target`: what was checked; `notes`: what was done to make it run.
+    - `score`: 0 to 100; `verified`: which part of the rules that apply ran, 0 to 1; `seconds`.
+    - `checklist`: every line in order: `line` (its name), `section`, `text`, `verdict` (proven,
+      suspected, passed, partly, not checked, nothing to check), `rules` (ids), `reasons` (why some did
+      not run).
+    - `results`: for each rule `rule` (its id), `title`, `severity`, `kind`, `line`, `verified`,
+      `applies`, `reason` and `findings`.
+    - A finding has `verdict` (proven, suspected, disproven), `message`, `operation`, `file`, `line`,
+      `evidence`, `curl`, `advice` (each empty or 0 where there is none) and `fingerprint`, which stays
+      when lines move.
+    """
+    content = {
+        "version": own_version(),
+        "target": report.target,
+        "score": report.score,
+        "verified": round(report.verified, 4),
+        "seconds": round(report.seconds, 3),
+        "notes": list(report.notes),
+        "checklist": [_entry(entry) for entry in checklist(report)],
+        "results": [_result(result) for result in report.results],
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    return {
+        "line": entry.line.name,
+        "section": entry.line.section,
+        "text": entry.line.text,
+        "verdict": entry.state.value,
+        "rules": [result.rule.id for result in entry.results],
+        "reasons": list(entry.reasons),
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    rule = result.rule
+    return {
+        "rule": rule.id,
+        "title": rule.title,
+        "severity": rule.severity.value,
+        "kind": rule.kind.value,
+        "line": rule.line.name,
+        "verified": result.verified,
+        "applies": result.applies,
+        "reason": result.reason,
+        "findings": [_finding(rule, finding) for finding in result.findings],
+    }
+
+
+def _finding(rule: Rule, finding: Finding) -> dict[str, Any]:
+    return {
+        "verdict": finding.verdict.value,
+        "message": finding.message,
+        "operation": finding.operation,
+        "file": finding.file,
+        "line": finding.line,
+        "evidence": finding.evidence,
+        "curl": finding.curl,
+        "advice": finding.advice,
+        "fingerprint": fingerprint(rule, finding),
+    }

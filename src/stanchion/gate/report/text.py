@@ -1,0 +1,55 @@
+"""The text of reports: what the backend answered made harmless, cut, and summed up."""
+
+import math
+import re
+from importlib.metadata import version
+
+from stanchion.gate.model import Finding, Report, Verdict
+
+# Controls (not tab and line feed), what turns the direction of text, line separators, and lone surrogates.
+_INVISIBLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """Return the text with what acts on a terminal or hides written out: `\\x1b`. Lines end in `\\n`."""
+    return _INVISIBLE.sub(
+        lambda match: (
+            match[0].encode("ascii", "backslashreplace").decode()
+            if ord(match[0]) > 0x7F
+            else f"\\x{ord(match[0]):02x}"
+        ),
+        text.replace("\r\n", "\n"),
+    )
+
+
+def cut(text: str, *, lines: int, characters: int) -> tuple[str, int]:
+    """Return the start of the text, and how many characters are left out."""
+    text = text.strip("\r\n")
+    shown = "\n".join(text[:characters].split("\n")[:lines])
+    return shown, len(text) - len(shown)
+
+
+def place(finding: Finding) -> str:
+    """Return `main.py:12`, `main.py`, or nothing."""
+    return f"{finding.file}:{finding.line}" if finding.file and finding.line else finding.file
+
+
+def percent(part: float) -> int:
+    """Return whole percents, rounded down: 99.6 % is not all."""
+    return math.floor(round(part * 100, 6))
+
+
+def summary(report: Report) -> str:
+    """Return the report in one line."""
+    return (
+        f"Score {report.score} of 100; {percent(report.verified)} % of the rules verified; "
+        f"{report.count(Verdict.proven)} proven, {report.count(Verdict.suspected)} suspected; "
+        f"{report.seconds:.1f} s"
+    )
+
+
+def own_version() -> str:
+    """Return the version of Stanchion."""
+    return version("stanchion")

@@ -1,0 +1,58 @@
+"""
+# D02: database connections are reused
+
+## What it does
+Asks one reading operation twelve times and counts the connections that are opened meanwhile.
+
+## Why it is bad
+A connection costs PostgreSQL a process and several round trips; under load the server runs out of them
+before it runs out of anything else.
+
+## Example
+```python
+@app.get("/todos")
+def list_todos():
+    engine = create_engine(DATABASE_URL)  # a pool for each request
+    with Session(engine) as session: ...
+```
+
+## Use instead
+```python
+engine = create_engine(DATABASE_URL, pool_pre_ping=True)  # one, for the process
+```
+"""
+
+from collections.abc import Iterator
+
+from stanchion.gate.evidence import seen
+from stanchion.gate.model import Finding, Kind, Line, Severity, rule
+from stanchion.gate.queries import reading
+from stanchion.gate.subject import Subject
+
+_TIMES = 12
+
+
+@rule(
+    "D02",
+    "Connections are reused",
+    severity=Severity.major,
+    kind=Kind.instrumented,
+    line=Line.pooled,
+)
+def connections_reused(subject: Subject) -> Iterator[Finding]:
+    """Ask again and again: what was opened once serves all."""
+    operation, path = reading(subject)
+    running = subject.running
+    running.ask(operation, path)
+    before = running.live.pool()["connects"]
+    exchanges = [running.ask(operation, path) for _ in range(_TIMES)]
+    opened = running.live.pool()["connects"] - before
+    if opened >= _TIMES / 2:
+        yield seen(
+            subject,
+            operation,
+            exchanges[-1],
+            message="Each request opens a database connection of its own.",
+            figure=f"{opened} connections were opened by {_TIMES} requests, one after the other",
+            advice="Make one engine for the process, with its pool; NullPool is for tests.",
+        )

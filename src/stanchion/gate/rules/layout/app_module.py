@@ -1,0 +1,56 @@
+"""
+# L01: the app has CORS and a lifespan
+
+## What it does
+Looks at the imported app for the CORS middleware and for a lifespan.
+
+## Why it is bad
+Without CORS no frontend of another origin can read an answer. Without a lifespan what the app opens, its
+engine above all, is closed by nobody.
+
+## Example
+```python
+app = FastAPI()
+engine = create_engine(settings.DATABASE_URL)
+```
+
+## Use instead
+```python
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    await engine.dispose()
+
+app = FastAPI(lifespan=lifespan)
+app.add_middleware(CORSMiddleware, allow_origins=settings.CORS_ORIGINS)
+```
+"""
+
+from collections.abc import Iterator
+
+from stanchion.gate.model import Finding, Kind, Line, Severity, Verdict, rule
+from stanchion.gate.origins import has_cors
+from stanchion.gate.subject import Subject
+
+
+@rule(
+    "L01",
+    "The app has CORS and a lifespan",
+    severity=Severity.minor,
+    kind=Kind.static,
+    line=Line.entry,
+)
+def app_module(subject: Subject) -> Iterator[Finding]:
+    """Look at what was imported."""
+    app = subject.app
+    missing = [] if has_cors(app) else ["CORS middleware"]
+    if not app.has_lifespan:
+        missing.append("lifespan")
+    for what in missing:
+        yield Finding(
+            message=f"The app has no {what}.",
+            verdict=Verdict.proven,
+            file=app.file,
+            evidence=f"{app.entry}: middleware {[one['class'] for one in app.middleware]}",
+            advice="Add CORSMiddleware and a lifespan where the app is made.",
+        )

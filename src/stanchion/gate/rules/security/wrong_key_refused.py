@@ -1,0 +1,49 @@
+"""
+# S06: a wrong key is refused
+
+## What it does
+Asks every operation whose document declares security with a key that nobody made, and with a real one of
+which the last character is another.
+
+## Why it is bad
+A check that looks only at whether there is a key, or at how it begins, is none.
+
+## Example
+```python
+if not x_api_key.startswith("st_"):
+    raise HTTPException(401)
+```
+
+## Use instead
+```python
+key = await find_by_digest(sha256(x_api_key.encode()).hexdigest())
+if key is None or key.revoked_at or key.expires_at < now():
+    raise HTTPException(401)
+```
+"""
+
+from collections.abc import Iterator
+
+from stanchion.gate.doors import let_in
+from stanchion.gate.model import Finding, Kind, Line, NotChecked, Severity, rule
+from stanchion.gate.subject import Subject
+
+
+@rule(
+    "S06",
+    "A wrong key is refused",
+    severity=Severity.critical,
+    kind=Kind.live,
+    line=Line.keys,
+)
+def wrong_key_refused(subject: Subject) -> Iterator[Finding]:
+    """Ask with what is no key, and with what is almost one."""
+    who = subject.running.who
+    if who is None:
+        raise NotChecked("no operation declares security", applies=False)
+    almost = {name: value[:-1] + ("A" if value[-1] != "A" else "B") for name, value in who.headers.items()}
+    nonsense = {
+        name: "Bearer nonsense" if " " in value else "nonsense" for name, value in who.headers.items()
+    }
+    found = list(let_in(subject, nonsense, "with a key that nobody made"))
+    yield from found or let_in(subject, almost, "with a key of which the last character is wrong")

@@ -1,0 +1,147 @@
+"""Signing in by itself: the keys that were given, those the project keeps, or accounts of its own."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from stanchion.gate.live import Live
+from stanchion.gate.subject import Document, Operation
+from stanchion.gate.values import Values
+
+_SIGN_UP = re.compile(r"(users?|accounts?|register|registration|sign-?_?up)/?$", re.IGNORECASE)
+_SIGN_IN = re.compile(
+    r"(keys?|tokens?|login|log-in|sign-?_?in|sessions?|auth)(/jwt)?(/login)?/?$", re.IGNORECASE
+)
+_GIVEN = ("access_token", "token", "api_key", "key", "jwt", "id_token")
+_KEY_NAME = re.compile(r"(API|SERVICE|ADMIN|MASTER|ACCESS)?_?(KEY|TOKEN)S?$")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Somebody who may ask: the headers that say so, and where they are from."""
+
+    name: str
+    headers: Mapping[str, str]
+    origin: str
+    credentials: Mapping[str, str] = field(default_factory=dict)
+
+
+def schemes(document: Document) -> dict[str, Mapping[str, Any]]:
+    """Return the security schemes of the document that a header can carry, by name."""
+    found = document.content.get("components", {}).get("securitySchemes", {})
+    return {name: scheme for name, scheme in found.items() if header(scheme, "")}
+
+
+def header(scheme: Mapping[str, Any], secret: str) -> dict[str, str]:
+    """Return the header that carries a secret under this scheme; nothing for what is not known."""
+    kind = scheme.get("type")
+    if kind == "apiKey" and scheme.get("in") == "header":
+        return {str(scheme["name"]): secret}
+    if kind == "apiKey" and scheme.get("in") == "cookie":
+        return {"Cookie": f"{scheme['name']}={secret}"}
+    if kind in ("oauth2", "openIdConnect") or (
+        kind == "http" and scheme.get("scheme", "").lower() == "bearer"
+    ):
+        return {"Authorization": f"Bearer {secret}"}
+    return {}
+
+
+class SignIn:
+    """Finds out who may ask. `protected` are the operations that declare a scheme."""
+
+    def __init__(self, document: Document, live: Live, values: Values) -> None:
+        self._document, self._live, self._values = document, live, values
+        self.protected = [one for one in document.operations if any(document.security(one))]
+
+    def with_secret(self, secret: str, origin: str) -> Identity | None:
+        """Return the identity of a key, if some scheme takes it where it takes no nonsense."""
+        for scheme in schemes(self._document).values():
+            headers = header(scheme, secret)
+            if self._is_let_in(headers):
+                self._live.secrets[secret] = "$API_KEY"
+                return Identity("the given key", headers, origin)
+        return None
+
+    def from_environment(self, environment: Mapping[str, str]) -> Identity | None:
+        """Try the variables that are named like a key."""
+        for name, value in environment.items():
+            if _KEY_NAME.search(name) and len(value) >= 8:
+                identity = self.with_secret(value, f"{name} of the environment")
+                if identity is not None:
+                    return identity
+        return None
+
+    def new_user(self, name: str) -> Identity | None:
+        """Sign up and in, where the document has operations for it; None where it has not."""
+        for sign_up in self._like(_SIGN_UP):
+            body = self._body(sign_up)
+            if not isinstance(body, dict) or not any("password" in field for field in body):
+                continue
+            made = self._live.send("POST", sign_up.path, json_body=body)
+            if made.status not in (200, 201):
+                continue
+            for sign_in in self._like(_SIGN_IN):
+                headers = self._signed_in(sign_in, body)
+                if headers:
+                    return Identity(name, headers, f"{sign_up.name}, then {sign_in.name}", body)
+        return None
+
+    def _signed_in(self, operation: Operation, account: Mapping[str, Any]) -> dict[str, str]:
+        login = next((account[one] for one in ("username", "email", "login") if one in account), "")
+        password = next((value for one, value in account.items() if "password" in one), "")
+        media = self._media(operation)
+        if "application/x-www-form-urlencoded" in media:
+            form = urlencode({"grant_type": "password", "username": login, "password": password}).encode()
+            kind = {"Content-Type": "application/x-www-form-urlencoded"}
+            answer = self._live.send("POST", operation.path, content=form, headers=kind)
+        else:
+            body = self._body(operation)
+            if not isinstance(body, dict):
+                return {}
+            known = {one: account[one] for one in body if one in account}
+            if not any("password" in one for one in known):
+                return {}
+            answer = self._live.send("POST", operation.path, json_body={**body, **known})
+        given = answer.json if isinstance(answer.json, dict) else {}
+        secret = next((given[one] for one in _GIVEN if isinstance(given.get(one), str)), "")
+        if answer.status not in (200, 201) or not secret:
+            return {}
+        self._live.secrets[secret] = "$API_KEY"
+        for scheme in schemes(self._document).values():
+            headers = header(scheme, secret)
+            if self._is_let_in(headers):
+                return headers
+        return {}
+
+    def _is_let_in(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether an operation that refuses others takes this key."""
+        nonsense = dict.fromkeys(headers, "Bearer nonsense")
+        for operation in self._askable():
+            # One that takes nonsense too is a finding of its own; it refuses at least nothing at all.
+            answers = [self._live.send("GET", operation.path, headers=other) for other in (nonsense, {})]
+            if any(refused.status in (401, 403) for refused in answers):
+                let_in = self._live.send("GET", operation.path, headers=headers)
+                if let_in.status not in (0, 401, 403):
+                    return True
+        return False
+
+    def _askable(self) -> Iterator[Operation]:
+        return (one for one in self.protected if one.method == "GET" and "{" not in one.path)
+
+    def _like(self, pattern: re.Pattern[str]) -> Iterator[Operation]:
+        for operation in self._document.operations:
+            open_to_all = not any(self._document.security(operation))
+            if operation.method == "POST" and open_to_all and pattern.search(operation.path):
+                yield operation
+
+    def _media(self, operation: Operation) -> Mapping[str, Any]:
+        content: Mapping[str, Any] = self._document.resolve(operation.spec.get("requestBody", {})).get(
+            "content", {}
+        )
+        return content
+
+    def _body(self, operation: Operation) -> Any:
+        schema = self._media(operation).get("application/json", {}).get("schema")
+        return None if schema is None else self._values.make(schema)

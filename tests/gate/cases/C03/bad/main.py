@@ -1,0 +1,9 @@
+from fastapi import FastAPI
+
+DEBUG = True
+app = FastAPI(debug=DEBUG)
+
+
+@app.get("/things")
+def things() -> list[str]:
+    return []

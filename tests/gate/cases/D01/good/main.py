@@ -1,0 +1,18 @@
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import Depends, FastAPI
+from sqlmodel import Session, create_engine
+
+from settings import settings
+
+engine = create_engine(settings.DATABASE_URL)
+app = FastAPI()
+
+def get_session() -> Iterator[Session]:
+    with Session(engine) as session:
+        yield session
+
+@app.get("/things")
+def things(session: Annotated[Session, Depends(get_session)]) -> list[str]:
+    return []
