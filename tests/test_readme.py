@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
 @pytest.mark.anyio
 async def test_the_part_that_works_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (whole,) = (block for block in blocks("python") if "FastAPI()" in block)
+    (whole,) = (block for block in blocks("python") if "app = FastAPI(" in block)
     names: dict[str, object] = {}
     exec(compile(whole, "README.md", "exec"), names)
     async with client(names["app"]) as caller:  # type: ignore[arg-type]
@@ -33,7 +33,7 @@ async def test_the_part_that_works_alone(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_the_whole_endpoint_is_the_templates() -> None:
     """But for what the template adds to it: headers, documentation and a docstring."""
-    (endpoint,) = (block for block in blocks("python") if "FastAPI()" not in block)
+    (endpoint,) = (block for block in blocks("python") if "app = FastAPI(" not in block)
     template = (TEMPLATE / "routers" / "todos.py").read_text()
     for line in endpoint.splitlines()[2:]:
         assert line in template, line

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from stanchion.gate import Finding, Kind, Line, Options, Project, Report, Rule, Severity, Verdict, check
+from stanchion.gate.agent import guard
 from stanchion.gate.model import NotChecked
 from stanchion.gate.process import Agent, AgentError
 from stanchion.gate.subject import Subject
@@ -338,3 +339,51 @@ def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
 def test_not_checked_needs_no_process() -> None:
     with pytest.raises(NotChecked):
         list(look(Subject()))
+
+
+def test_what_the_guard_lets_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, and without its hook, which nothing could take off again; coverage sees no hook."""
+    state: dict[str, Any] = {
+        "root": str(tmp_path),
+        "allowed": frozenset({"db:1", "10.0.0.1:1"}),
+        "refused": [],
+        "effects": None,
+    }
+    monkeypatch.setattr(guard, "_state", state)
+    hook = guard._audit
+    for host in (None, "", "localhost", b"127.0.0.1", "::1", "db"):
+        hook("socket.getaddrinfo", (host, 1))
+    hook("socket.connect", (None, ("10.0.0.1", 1)))
+    for database in (
+        tmp_path / "a.db",
+        "",
+        ":memory:",
+        "file::memory:?cache=shared",
+        f"file:{tmp_path}/a.db",
+        5,
+    ):
+        hook("sqlite3.connect", (database,))
+    hook("open", ("/etc/passwd",))
+    assert guard.refused() == []
+    with pytest.raises(socket.gaierror, match="refuses this connection while it tests: other:1"):
+        hook("socket.getaddrinfo", ("other", 1))
+    for address in (("10.0.0.1", 2), "/run/db", b"/run/db"):
+        with pytest.raises(ConnectionRefusedError):
+            hook("socket.connect", (None, address))
+    with pytest.raises(sqlite3.OperationalError):
+        hook("sqlite3.connect", (str(tmp_path.parent / "a.db"),))
+    targets = ["other:1", "10.0.0.1:2", "/run/db", str(tmp_path.parent / "a.db")]
+    assert [one["target"] for one in guard.refused()] == targets
+    assert guard.refused() == []
+    effects: list[dict[str, Any]] = []
+    guard.watch(effects)
+    hook("subprocess.Popen", ("ls",))
+    assert effects == []  # it was not the project that did it
+    monkeypatch.setitem(state, "root", str(Path(__file__).parent))
+    hook("subprocess.Popen", ("ls",))
+    (one,) = effects
+    assert (one["does"], one["file"], one["function"]) == (
+        "starts a process",
+        "test_agent.py",
+        "test_what_the_guard_lets_pass",
+    )

@@ -1,18 +1,32 @@
-"""An exchange is shown so that it can be pasted, and shows no secret."""
+"""The running app: exchanges that can be pasted and show no secret, ways in, and the journey."""
 
 import http.server
+import itertools
 import json
 import shlex
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
 
 import pytest
+import uvicorn
+from fastapi import Depends, FastAPI, HTTPException, Request, Response, Security
+from fastapi.security import APIKeyCookie, APIKeyHeader, HTTPBearer, OAuth2PasswordBearer
+from pydantic import BaseModel, Field
 
+from stanchion.gate.journey import id_of
 from stanchion.gate.live import Exchange, Live
+from stanchion.gate.model import NotChecked
+from stanchion.gate.running import Running
+from stanchion.gate.sign_in import schemes
+from stanchion.gate.subject import Document
 
 KEY = "st_4f1c'9a b"
+FORM = {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}
 
 
 def exchange(method: str = "GET", path: str = "/", **fields: Any) -> Exchange:
@@ -192,3 +206,309 @@ def test_secrets_found_later_hide_in_what_was_sent_before(live: Live) -> None:
     live.secrets["st_99"] = "$API_KEY"
     assert "st_99" not in made.summary
     assert '"$API_KEY"' in made.curl
+
+
+@contextmanager
+def served(app: FastAPI, *, key: str = "", **environment: str) -> Iterator[Running]:
+    """Serve an app in a thread, and give it as it runs."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    live = Live(f"http://127.0.0.1:{listener.getsockname()[1]}", _agent)
+    try:
+        yield Running(Document(app.openapi()), live, environment=environment, key=key)
+    finally:
+        live.close()
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def keyed(scheme: Any, wanted: str) -> FastAPI:
+    """Return an app with one operation that wants this key by this scheme."""
+    app = FastAPI()
+
+    @app.get("/mine")
+    def mine(given: Any = Security(scheme)) -> str:
+        if getattr(given, "credentials", given) != wanted:
+            raise HTTPException(401)
+        return "mine"
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("scheme", "headers"),
+    [
+        (APIKeyHeader(name="X-API-Key", auto_error=False), {"X-API-Key": "st_12345678"}),
+        (APIKeyCookie(name="session", auto_error=False), {"Cookie": "session=st_12345678"}),
+        (HTTPBearer(auto_error=False), {"Authorization": "Bearer st_12345678"}),
+    ],
+)
+def test_a_key_is_sent_as_the_document_says(scheme: Any, headers: dict[str, str]) -> None:
+    app = keyed(scheme, "st_12345678")
+    with served(app, key="st_12345678") as running:
+        who = running.who
+        assert who is not None
+        assert (who.headers, who.origin) == (headers, "the key that was given")
+        assert running.ask(running.document.operations[0]).json == "mine"
+        assert running.live.secrets == {"st_12345678": "$API_KEY"}
+    with served(app, key="wrong") as running, pytest.raises(NotChecked, match="is not taken by any"):
+        assert running.who
+
+
+def test_a_key_is_found_in_the_environment() -> None:
+    app = keyed(APIKeyHeader(name="X-API-Key", auto_error=False), "st_12345678")
+    with served(
+        app, KEY_FILE="st_12345678", API_KEY="short", ADMIN_KEY="wrong-key", SERVICE_TOKEN="st_12345678"
+    ) as one:
+        who = one.who
+        assert who is not None
+        assert who.origin == "SERVICE_TOKEN of the environment"
+    with served(app, KEY_FILE="st_12345678") as one, pytest.raises(NotChecked, match="give one with --key"):
+        assert one.who
+
+
+def test_schemes_that_no_header_carries() -> None:
+    given = {
+        "basic": {"type": "http", "scheme": "basic"},
+        "query": {"type": "apiKey", "in": "query", "name": "key"},
+        "open": {"type": "openIdConnect"},
+    }
+    assert list(schemes(Document({"components": {"securitySchemes": given}}))) == ["open"]
+    assert schemes(Document({})) == {}
+
+
+class Account(BaseModel):
+    email: str
+    password: str = Field(min_length=8)
+
+
+class Credentials(BaseModel):
+    email: str
+    password: str
+    device: str
+
+
+def with_accounts(*, form: bool) -> FastAPI:
+    """Return an app where one signs up and in, beside operations that are named alike and are not it."""
+    app = FastAPI()
+    accounts: dict[str, str] = {}
+
+    def user(token: str | None = Security(OAuth2PasswordBearer("token", auto_error=False))) -> str:
+        if token not in accounts:
+            raise HTTPException(401)
+        return token
+
+    def token_of(email: str, password: str) -> dict[str, str]:
+        if accounts.get(email) != password:
+            raise HTTPException(401)
+        return {"access_token": email}
+
+    @app.post("/old/users")
+    def closed(body: Account) -> None:
+        raise HTTPException(403)
+
+    @app.post("/newsletter/accounts")
+    def no_password(body: dict[str, str]) -> None: ...
+
+    @app.post("/users", status_code=201)
+    def sign_up(body: Account) -> None:
+        accounts[body.email] = body.password
+
+    @app.post("/public/keys")
+    def no_body() -> None: ...
+
+    @app.post("/other/tokens")
+    def no_known_field(body: dict[str, str]) -> None: ...
+
+    @app.post("/old/login")
+    def no_token(body: Account) -> dict[str, int]:
+        return {"access_token": 5}
+
+    @app.post("/strange/login")
+    def strange(body: Account) -> dict[str, str]:
+        return {"token": "opens nothing"}
+
+    if form:
+
+        @app.post("/token", openapi_extra={"requestBody": {"content": FORM}})
+        async def with_form(request: Request) -> dict[str, str]:
+            sent = dict(parse_qsl((await request.body()).decode()))
+            return token_of(sent["username"], sent["password"])
+    else:
+
+        @app.post("/sessions")
+        def with_json(body: Credentials) -> dict[str, str]:
+            return token_of(body.email, body.password)
+
+    @app.get("/me")
+    def me(name: Annotated[str, Depends(user)]) -> str:
+        return name
+
+    return app
+
+
+@pytest.mark.parametrize("form", [True, False])
+def test_it_signs_up_and_in(form: bool) -> None:
+    with served(with_accounts(form=form)) as running:
+        first, second = running.users
+        assert first.headers != second.headers
+        assert first.credentials["email"].startswith("probe")
+        assert first.origin == f"POST /users, then POST {'/token' if form else '/sessions'}"
+        assert running.who == first
+        operation = next(one for one in running.document.operations if one.path == "/me")
+        assert running.ask(operation).json == first.credentials["email"]
+        assert first.credentials["email"] not in running.ask(operation).summary
+
+
+def test_without_accounts_there_are_no_users() -> None:
+    with served(FastAPI()) as running:
+        assert running.who is None
+        with pytest.raises(NotChecked, match="two users could not be made"):
+            assert running.users
+        with pytest.raises(NotChecked, match="no resource was found") as caught:
+            running.made()
+        assert not caught.value.applies
+
+
+class Shelf(BaseModel):
+    name: str
+
+
+class Book(BaseModel):
+    shelf_id: int
+    title: str
+
+
+class Colour(BaseModel):
+    shade: Literal["red", "blue"]
+
+
+def with_resources() -> FastAPI:
+    """Return an app in which a book needs a shelf, and other things cannot be made."""
+    app = FastAPI()
+    shelves: dict[int, str] = {}
+    numbers = itertools.count(5)
+    books: dict[str, Book] = {}
+
+    @app.post("/books", status_code=201)
+    def create_book(body: Book, response: Response) -> None:
+        if body.shelf_id not in shelves:
+            raise HTTPException(409)
+        number = f"book-{len(books)}"
+        books[number] = body
+        response.headers["Location"] = f"/books/{number}/"
+
+    @app.get("/books/{number}")
+    def read_book(number: str) -> Book:
+        if number not in books:
+            raise HTTPException(404)
+        return books[number]
+
+    @app.put("/books/{number}")
+    def replace_book(number: str, body: Book) -> Book:
+        read_book(number)
+        books[number] = body
+        return body
+
+    @app.post("/shelves/")
+    def create_shelf(body: Shelf) -> dict[str, dict[str, int]]:
+        number = next(numbers)
+        shelves[number] = body.name
+        return {"data": {"id": number}}
+
+    @app.get("/shelves/")
+    def list_shelves() -> list[str]:
+        return list(shelves.values())
+
+    @app.delete("/shelves/{shelf_id}", status_code=204)
+    def delete_shelf(shelf_id: int) -> None:
+        if shelves.pop(shelf_id, None) is None:
+            raise HTTPException(404)
+
+    @app.post("/colours")
+    def create_colour(body: Colour) -> dict[str, Any]:
+        return {"colour_id": 7, **body.model_dump()}
+
+    @app.patch("/colours/{colour_id}")
+    def change_colour(colour_id: int, body: Colour) -> Colour:
+        return body
+
+    @app.post("/uploads", openapi_extra={"requestBody": {"content": FORM}})
+    def upload() -> None: ...
+
+    @app.get("/uploads/{name}")
+    def read_upload(name: str) -> None: ...
+
+    @app.post("/events")
+    def record(body: Shelf) -> None: ...
+
+    @app.get("/events/{name}")
+    def read_event(name: str) -> None: ...
+
+    @app.post("/closed")
+    def refuse(body: Shelf) -> None:
+        raise HTTPException(403)
+
+    @app.get("/closed/{name}")
+    def read_closed(name: str) -> None: ...
+
+    @app.get("/reports/{name}")
+    def no_collection(name: str) -> None: ...
+
+    @app.get("/shelves/{shelf_id}/books/{number}")
+    def nested(shelf_id: int, number: str) -> None: ...
+
+    return app
+
+
+def test_the_journey() -> None:
+    with served(with_resources()) as running:
+        journey = running.journey
+        found = {one.name: one for one in journey.resources}
+        assert list(found) == ["books", "shelves", "colours", "uploads", "events", "closed"]
+        assert {name: one.why for name, one in found.items() if one.why} == {
+            "uploads": "its body is no JSON",
+            "events": "the answer to POST does not tell the id",
+            "closed": "a body made of its schema was answered 403",
+        }
+        assert [one.name for one in running.made()] == ["books", "shelves", "colours"]
+        books, shelves, colours = running.made()
+        assert {name: (step.path, step.status) for name, step in books.steps.items()} == {
+            "create": ("/books", 201),
+            "read": ("/books/book-0", 200),
+            "read missing": ("/books/no-such-thing", 404),
+            "PUT": ("/books/book-0", 200),
+            "read after PUT": ("/books/book-0", 200),
+            "PUT missing": ("/books/no-such-thing", 404),
+        }
+        assert json.loads(books.steps["PUT"].body)["shelf_id"] == 5
+        assert {name: (step.path, step.status) for name, step in shelves.steps.items()} == {
+            "create": ("/shelves/", 200),
+            "list": ("/shelves/", 200),
+            "delete missing": ("/shelves/4294967000", 404),
+            "delete": ("/shelves/5", 204),
+        }
+        assert json.loads(colours.steps["PATCH"].body) == {"shade": "red"}
+        assert journey.last(shelves) == "/shelves/6"
+        assert journey.last(found["events"]) == ""
+        assert journey.make(found["uploads"]) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "location", "expected"),
+    [
+        (b'{"id": 0}', "", 0),
+        (b'{"uuid": "a", "other": 1}', "", "a"),
+        (b'{"thing": {"_id": "b"}}', "", "b"),
+        (b'{"slug": "c"}', "", "c"),
+        (b'{"id": null}', "/api/things/9", "9"),
+        (b"[1]", "http://127.0.0.1/things/9/", "9"),
+        (b"{}", "", None),
+    ],
+)
+def test_the_id_of_what_was_made(content: bytes, location: str, expected: Any) -> None:
+    headers = {"location": location} if location else {}
+    assert id_of(exchange("POST", content=content, response_headers=headers), "slug") == expected

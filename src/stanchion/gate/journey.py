@@ -113,7 +113,8 @@ class Journey:
         return dict(identity.headers) if identity else {}
 
     def _known_id(self, name: str) -> Any:
-        for plural in (f"{name}s", f"{name}es", f"{name.removesuffix('y')}ies", name):
+        stem = name.removesuffix("y").removesuffix("f")
+        for plural in (f"{name}s", f"{name}es", f"{stem}ies", f"{stem}ves", name):
             if plural in self._known:
                 return self._known[plural]
         return None
