@@ -270,3 +270,13 @@ def test_an_error_is_a_failure_unless_nothing_is(
     made.report = replace(made.report, error="KeyError: 'A'")
     assert call("check").status == 1
     assert call("check", "--fail-on", "never").status == 0
+
+
+def test_a_folder_that_is_not_there(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "main.py").write_text(APP)
+    ran(monkeypatch)
+    said = call("check", "--format", "json", "--output", "nowhere/report.json")
+    assert (said.status, said.out) == (1, "")
+    assert said.err == (
+        "nowhere/report.json cannot be written (No such file or directory): name another file.\n"
+    )

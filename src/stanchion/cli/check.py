@@ -90,7 +90,10 @@ def check(
             report = without_baseline(report, baseline)
     except (ProjectError, AgentError, AcceptedError) as exc:
         raise Failure(str(exc)) from exc
-    _write(report, format_, output)
+    try:
+        _write(report, format_, output)
+    except OSError as exc:
+        raise Failure(f"{output} cannot be written ({exc.strerror}): name another file.") from exc
     if report.error and fail_on is not FailOn.never:
         raise Failure(
             f"The app cannot be imported in {project.python}: {report.error}. Install what it needs there, "
