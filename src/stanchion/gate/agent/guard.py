@@ -122,7 +122,7 @@ def _open(database: Any) -> None:
     name = os.fsdecode(database) if isinstance(database, str | bytes | os.PathLike) else ""
     if name.startswith("file:"):
         name = name[5:].partition("?")[0]
-    if not name or name == ":memory:" or os.path.basename(name).startswith(".coverage."):  # noqa: PTH119
+    if not name or name == ":memory:" or os.path.basename(name).startswith(".coverage."):  # noqa: PTH119 (no pathlib in a hook)
         return  # the last is where coverage.py writes when it measures this process
     path = os.path.realpath(name)
     if not path.startswith(_state["root"] + os.sep):
