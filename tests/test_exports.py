@@ -114,12 +114,14 @@ def loaded_by(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_import_costs_nothing() -> None:
     heavy = {"fastapi", "sqlalchemy", "sqlmodel", "pydantic", "alembic", "structlog"}
     assert not heavy & loaded_by("import stanchion")
     assert not heavy & loaded_by("import stanchion.secret, stanchion.caller; from stanchion import Caller")
 
 
+@pytest.mark.slow
 def test_a_part_loads_no_other() -> None:
     assert "sqlalchemy" not in loaded_by("import stanchion.errors")
     assert "stanchion.security" not in loaded_by("import stanchion.database")

@@ -32,6 +32,7 @@ except SystemExit:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_loads_little(command: str) -> None:
     arguments = [sys.executable, "-c", LOADED, *command.split(), "--help"]

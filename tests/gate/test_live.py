@@ -25,6 +25,8 @@ from stanchion.gate.running import Running
 from stanchion.gate.sign_in import schemes
 from stanchion.gate.subject import Document
 
+pytestmark = pytest.mark.slow
+
 KEY = "st_4f1c'9a b"
 FORM = {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}
 

@@ -10,6 +10,8 @@ import pytest
 from stanchion.gate.subject import Document
 from stanchion.gate.values import Values
 
+pytestmark = pytest.mark.slow
+
 SCHEMAS: dict[str, Any] = {
     "Name": {"type": "string", "minLength": 3},
     "Node": {
