@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from tests.serving import free_port
 
+pytestmark = pytest.mark.slow
+
 KEY = "st_ab2cd3ef_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 READY = {"DATABASE_URL": "sqlite:///./a.db", "API_KEY": KEY}
 
