@@ -1,8 +1,9 @@
 """The documented headers of responses."""
 
 import pytest
+from starlette.requests import Request
 
-from stanchion.headers import headers
+from stanchion.headers import headers, location
 
 
 def test_each_has_a_description_and_an_example() -> None:
@@ -17,3 +18,12 @@ def test_each_has_a_description_and_an_example() -> None:
 def test_one_that_nobody_knows() -> None:
     with pytest.raises(KeyError):
         headers("X-Other")
+
+
+@pytest.mark.parametrize(
+    ("root", "expected"),
+    [("", "/todos/7"), ("/v1", "/v1/todos/7"), ("/v1/", "/v1/todos/7"), ("/ü", "/%C3%BC/todos/7")],
+)
+def test_a_location_is_as_the_client_reaches_it(root: str, expected: str) -> None:
+    request = Request({"type": "http", "root_path": root, "headers": []})
+    assert location(request, "/todos/7") == expected

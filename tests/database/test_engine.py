@@ -10,6 +10,7 @@ from sqlalchemy import Connection, event, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.pool import QueuePool
+from starlette.requests import HTTPConnection
 
 from stanchion.database import BigID, Database, DatabaseBusyError, DatabaseUnavailableError, engine, sqlite
 from stanchion.errors import ConflictError, NotFoundError
@@ -379,3 +380,10 @@ async def test_a_database_that_is_not_there(postgresql_url: str, tmp_path: Path)
     for url in (f"sqlite:///{tmp_path}/no/such/folder.db", f"{postgresql_url}x"):
         with pytest.raises(DatabaseUnavailableError):
             await Database(url).ping()
+
+
+async def test_a_websocket_gets_no_session(database: Database) -> None:
+    socket = HTTPConnection({"type": "websocket", "headers": []})
+    with pytest.raises(RuntimeError, match=r"in a WebSocket open `transaction\(\)` per message"):
+        await database.get_session(socket)
+    assert taken(database) == 0
