@@ -12,7 +12,19 @@ from tests.cli.conftest import Call
 from tests.gate.report.samples import DISPROVEN, PROVEN, SUSPECTED, make_rule
 
 import stanchion.gate
-from stanchion.gate import Finding, Kind, Line, Options, Project, Report, Result, Rule, Severity, all_rules
+from stanchion.gate import (
+    Finding,
+    Kind,
+    Line,
+    Options,
+    Project,
+    Report,
+    Result,
+    Rule,
+    Severity,
+    Site,
+    all_rules,
+)
 
 CASES = Path(__file__).parents[1] / "gate" / "cases"
 RULES = {one.id: one for one in all_rules()}
@@ -30,12 +42,14 @@ class Ran:
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        self.project: Project | None = None
+        self.target: Project | Site | None = None
         self.rules: list[Rule] = []
         self.options = Options()
 
-    def __call__(self, project: Project, *, rules: list[Rule], options: Options, progress: Any) -> Report:
-        self.project, self.rules, self.options = project, rules, options
+    def __call__(
+        self, target: Project | Site, *, rules: list[Rule], options: Options, progress: Any
+    ) -> Report:
+        self.target, self.rules, self.options = target, rules, options
         for one in rules:
             if progress is not None:
                 progress(one)
@@ -77,6 +91,28 @@ def test_no_app(call: Call, folder: Path) -> None:
     )
 
 
+def test_a_url(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the site itself is asked stands in tests/gate/test_site.py."""
+    made = ran(monkeypatch)
+    asked: list[Any] = []
+
+    def find(url: str, *, owned: bool, folder: Path | None) -> Site:
+        asked.append((url, owned, folder))
+        return Site(url, None)
+
+    monkeypatch.setattr(Site, "find", find)
+    assert call("check", "https://shop.example/", "--i-own-this-target").status == 0
+    assert call("check", "http://127.0.0.1:8000", "--path", str(folder)).status == 0
+    assert asked == [("https://shop.example/", True, None), ("http://127.0.0.1:8000", False, folder)]
+    assert isinstance(made.target, Site)
+
+
+def test_a_url_that_is_none(call: Call) -> None:
+    said = call("check", "ftp://shop.example")
+    assert (said.status, said.out) == (1, "")
+    assert said.err.startswith("ftp://shop.example is no URL of a backend: ")
+
+
 def test_no_such_interpreter(call: Call, folder: Path) -> None:
     (folder / "main.py").write_text(APP)
     said = call("check", "--python", "python9")
@@ -104,8 +140,8 @@ def test_what_is_given_arrives(call: Call, folder: Path, monkeypatch: pytest.Mon
         *("--allow", "127.0.0.1:5432", "--allow", "db:1"),
     )
     assert said.status == 0
-    assert made.project is not None
-    assert (made.project.root, made.project.entry) == (folder / "backend", "shop:app")
+    assert isinstance(made.target, Project)
+    assert (made.target.root, made.target.entry) == (folder / "backend", "shop:app")
     expected = Options(key="st_1", allowed=("127.0.0.1:5432", "db:1"), environment=(("A", "b=c"), ("D", "")))
     assert made.options == expected
     assert made.rules == list(all_rules())

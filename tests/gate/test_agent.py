@@ -6,6 +6,7 @@ import socket
 import sqlite3
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -332,8 +333,21 @@ def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("app = make()\n")
     python = str(tmp_path / "no" / "python")
     project = Project(tmp_path, "main:app", tmp_path, python)
-    with pytest.raises(AgentError, match=r"/no/python cannot be started \(No such file or directory\)$"):
-        check(project, rules=[])
+    why = f"the app cannot be imported: {python} cannot be started (No such file or directory)"
+    assert reason(check(project, rules=[STATIC])) == why
+
+
+@pytest.mark.slow
+def test_what_reads_the_source_alone_starts_nothing(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("app = make()\n")
+    project = Project(tmp_path, "main:app", tmp_path, str(tmp_path / "no" / "python"))
+
+    def read(subject: Subject) -> Iterable[Finding]:
+        assert [module.path for module in subject.code] == ["main.py"]
+        return ()
+
+    report = check(project, rules=[replace(STATIC, check=read)])
+    assert (report.verified, report.error) == (1.0, "")
 
 
 def test_not_checked_needs_no_process() -> None:

@@ -92,7 +92,9 @@ def test_what_cannot_be_had_has_a_reason() -> None:
     assert caught.value.applies
     with pytest.raises(NotChecked, match="there is no source"):
         list(nothing.calls())
-    with pytest.raises(NotChecked, match=r"^the app was not imported: name the project with --path$"):
+    with pytest.raises(
+        NotChecked, match=r"^the app was not imported: name the project's folder, not its URL$"
+    ):
         assert nothing.app
     with pytest.raises(NotChecked, match=r"^the app was not started$"):
         assert nothing.running

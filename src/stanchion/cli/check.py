@@ -40,11 +40,14 @@ def check(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="[APP | explain]", help="module:attribute; found as `fastapi` does where it is not named."
+            metavar="[APP | URL | explain]",
+            help="module:attribute, found as `fastapi` does where it is not named; or where it runs.",
         ),
     ] = "",
     rule: Annotated[str, typer.Argument(metavar="[RULE]", help="With explain, the rule: S04.")] = "",
-    path: Annotated[Path, typer.Option(help="The project's folder.")] = Path(),
+    path: Annotated[
+        Path | None, typer.Option(help="The project's folder. [default: this one, for an APP]")
+    ] = None,
     python: Annotated[str, typer.Option(help="The project's interpreter. [default: of its .venv]")] = "",
     key: Annotated[
         str, typer.Option(envvar="STANCHION_CHECK_KEY", help="A key that protected operations take.")
@@ -55,6 +58,9 @@ def check(
     env: Annotated[
         list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="A variable for the app.")
     ] = None,
+    i_own_this_target: Annotated[
+        bool, typer.Option("--i-own-this-target", help="Write also to what is not this machine.")
+    ] = False,
     format_: Annotated[Format, typer.Option("--format", help="How the report is written.")] = Format.text,
     output: Annotated[Path | None, typer.Option(help="The file to write it to, not the terminal.")] = None,
     fail_on: Annotated[FailOn, typer.Option(help="What makes the exit status 1.")] = FailOn.proven,
@@ -67,6 +73,8 @@ def check(
 ) -> None:
     """Prove what a FastAPI backend does, on a copy of it: statuses, keys, leaks, stalls, queries.
 
+    By its URL alone it is asked from outside, and written to: start one for the check.
+
     `stanchion check explain S04` prints the page of a rule.
     """
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
@@ -74,29 +82,33 @@ def check(
     if target == "explain":
         _explain(rule)
         return
-    from stanchion.gate import Kind, Options, Project, ProjectError, all_rules
+    from stanchion.gate import Kind, Options, Project, ProjectError, Site, SiteError, all_rules
     from stanchion.gate import check as run
     from stanchion.gate.accepted import AcceptedError, without_baseline, without_ignored
-    from stanchion.gate.process import AgentError
 
     options = Options(key=key, allowed=tuple(allow or ()), environment=tuple(map(_variable, env or ())))
     rules = [one for one in all_rules() if not (quick and one.kind is Kind.instrumented)]
     try:
-        project = Project.find(path, entry=target, python=python)
+        found = (
+            Site.find(target, owned=i_own_this_target, folder=path)
+            if "://" in target
+            else Project.find(path or Path(), entry=target, python=python)
+        )
         with _progress(len(rules)) as progress:
-            report = run(project, rules=rules, options=options, progress=progress)
-        report = without_ignored(report, project.source)
+            report = run(found, rules=rules, options=options, progress=progress)
+        if found.source is not None:
+            report = without_ignored(report, found.source)
         if baseline is not None:
             report = without_baseline(report, baseline)
-    except (ProjectError, AgentError, AcceptedError) as exc:
+    except (ProjectError, SiteError, AcceptedError) as exc:
         raise Failure(str(exc)) from exc
     try:
         _write(report, format_, output)
     except OSError as exc:
         raise Failure(f"{output} cannot be written ({exc.strerror}): name another file.") from exc
-    if report.error and fail_on is not FailOn.never:
+    if isinstance(found, Project) and report.error and fail_on is not FailOn.never:
         raise Failure(
-            f"The app cannot be imported in {project.python}: {report.error}. Install what it needs there, "
+            f"The app cannot be imported in {found.python}: {report.error}. Install what it needs there, "
             "name another interpreter with --python, or give it variables with --env."
         )
     if _fails(report, fail_on):

@@ -8,6 +8,7 @@ from stanchion.gate.model import Finding, Kind, Line, Report, Result, Rule, Seve
 from stanchion.gate.project import Project, ProjectError
 from stanchion.gate.rules import all_rules
 from stanchion.gate.runner import Options, check
+from stanchion.gate.site import Site, SiteError
 
 __all__ = [
     "Finding",
@@ -20,6 +21,8 @@ __all__ = [
     "Result",
     "Rule",
     "Severity",
+    "Site",
+    "SiteError",
     "Verdict",
     "all_rules",
     "check",

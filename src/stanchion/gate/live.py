@@ -10,9 +10,13 @@ from typing import Any
 
 import httpx2
 
+from stanchion.gate.model import NotChecked
+
+OUTSIDE = "what happens inside is not seen by the URL alone: name the project's folder"
 _SHOWN = "http://127.0.0.1:8000"
 """The address in a curl line: where the person's own server will be."""
 _HEADER = "X-Stanchion-Check"
+_SAFE = ("GET", "HEAD", "OPTIONS")
 _PATIENCE = 15.0
 
 
@@ -34,6 +38,8 @@ class Exchange:
     failure: str = ""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Values that are shown by a name: `{"st_...": "$API_KEY"}`."""
+    base_url: str = _SHOWN
+    """The address in the curl line."""
 
     @property
     def json(self) -> Any:
@@ -54,7 +60,7 @@ class Exchange:
         words = ["curl", "-i"]
         if self.method != "GET":
             words += ["-X", self.method]
-        words.append(self._quoted(_SHOWN + self.path))
+        words.append(self._quoted(self.base_url + self.path))
         for name, value in self.headers.items():
             words += ["-H", self._quoted(f"{name}: {value}")]
         if self.body:
@@ -85,15 +91,21 @@ class Exchange:
 
 
 class Live:
-    """Sends requests to the app on loopback, one after the other."""
+    """Sends requests to a running app, one after the other.
 
-    def __init__(self, base_url: str, ask: Callable[..., Any]) -> None:
-        self.base_url, self._ask = base_url, ask
+    With `ask` the app is the agent's, on loopback, and what happens inside it is known. Without,
+    it is known from outside alone; `may_write` says whether it may be sent more than safe methods
+    (RFC 9110, section 9.2.1).
+    """
+
+    def __init__(
+        self, base_url: str, ask: Callable[..., Any] | None = None, *, may_write: bool = True
+    ) -> None:
+        self.base_url, self.may_write, self._ask = base_url, may_write, ask
         # A connection for each: after a crash uvicorn closes one without a word.
         limits = httpx2.Limits(max_keepalive_connections=0)
-        self._client = httpx2.Client(
-            base_url=base_url, timeout=_PATIENCE, follow_redirects=False, limits=limits
-        )
+        plain = {"Accept-Encoding": "identity"}  # what is read is not unpacked
+        self._client = httpx2.Client(timeout=_PATIENCE, follow_redirects=False, limits=limits, headers=plain)
         self._number = 0
         self.secrets: dict[str, str] = {}
 
@@ -111,18 +123,36 @@ class Live:
         headers: Mapping[str, str] | None = None,
         read_for: float = _PATIENCE,
     ) -> Exchange:
-        """Send a request and read its answer, of a stream without an end for `read_for` seconds."""
+        """Send a request and read its answer, of a stream without an end for `read_for` seconds.
+
+        Raises NotChecked where it would write and may not.
+        """
+        if not self.may_write and method not in _SAFE:
+            raise NotChecked(
+                f"it sends {method}, and {self.base_url} is not this machine: if it is yours to write to, "
+                "say --i-own-this-target"
+            )
         own = dict(headers or {})
         if json_body is not None:
             content = json.dumps(json_body).encode()
             own.setdefault("Content-Type", "application/json")
         self._number += 1
         made = Exchange(self._number, method, path, own, content, secrets=self.secrets)
+        if self._ask is None:
+            made.base_url = self.base_url
+        self._receive(made, read_for)
+        return made
+
+    def _receive(self, made: Exchange, read_for: float) -> None:
+        number = {} if self._ask is None else {_HEADER: str(made.number)}
         started = time.perf_counter()
         received = bytearray()
         try:
             with self._client.stream(
-                method, path, content=content or None, headers={**own, _HEADER: str(self._number)}
+                made.method,
+                self.base_url + made.path,
+                content=made.body or None,
+                headers={**made.headers, **number},
             ) as response:
                 made.status = response.status_code
                 made.response_headers = {name.lower(): value for name, value in response.headers.items()}
@@ -134,14 +164,24 @@ class Live:
         except httpx2.HTTPError as exc:
             made.failure = f"{type(exc).__name__}: {exc}"
         made.content, made.seconds = bytes(received), time.perf_counter() - started
-        return made
 
     def inside(self, *exchanges: Exchange) -> list[dict[str, Any]]:
-        """Return what the agent recorded of each; empty where the request never arrived."""
-        found = self._ask("records", numbers=[one.number for one in exchanges])
+        """Return what the agent recorded of each; empty where the request never arrived.
+
+        Raises NotChecked where only the outside is known.
+        """
+        found = self._agent("records", numbers=[one.number for one in exchanges])
         return [record or {} for record in found]
 
     def pool(self) -> dict[str, int]:
-        """Return `connects`, the database connections opened in all, and `out`, those not given back."""
-        counted: dict[str, int] = self._ask("pool")
+        """Return `connects`, the database connections opened in all, and `out`, those not given back.
+
+        Raises NotChecked where only the outside is known.
+        """
+        counted: dict[str, int] = self._agent("pool")
         return counted
+
+    def _agent(self, command: str, **arguments: Any) -> Any:
+        if self._ask is None:
+            raise NotChecked(OUTSIDE)
+        return self._ask(command, **arguments)

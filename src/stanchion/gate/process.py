@@ -31,7 +31,7 @@ class AgentError(Exception):
 
 
 class Agent:
-    """A process of the project's interpreter, with the app in it; ended at the end of the block."""
+    """A process of the project's interpreter, for the app; ended at the end of the block."""
 
     def __init__(self, python: str, *, directory: Path, environment: Mapping[str, str]) -> None:
         self._command = [python, "-X", "utf8", "-c", _START, str(_AGENT)]
@@ -40,6 +40,12 @@ class Agent:
 
     def __enter__(self) -> Self:
         self._printed = tempfile.TemporaryFile("w+")
+        return self
+
+    def _started(self) -> "subprocess.Popen[str]":
+        """Return the process, started when it is first asked for something."""
+        if self._process is not None:
+            return self._process
         try:
             self._process = subprocess.Popen(  # noqa: S603 (the interpreter that the person named)
                 self._command,
@@ -52,33 +58,36 @@ class Agent:
                 start_new_session=True,
             )
         except OSError as exc:
-            self._printed.close()
             raise AgentError(f"{self._command[0]} cannot be started ({exc.strerror})") from exc
-        return self
+        return self._process
 
     def __exit__(self, *exception: object) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
+        with self._printed:
+            if self._process is not None:
+                self._end(self._process)
+
+    @staticmethod
+    def _end(process: "subprocess.Popen[str]") -> None:
+        assert process.stdin is not None
         with suppress(BrokenPipeError):
-            self._process.stdin.close()  # the end of the conversation
+            process.stdin.close()  # the end of the conversation
         try:
-            self._process.wait(_PATIENCE)
+            process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:  # a thread of the app's goes on
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        self._printed.close()
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
     def ask(self, command: str, **arguments: Any) -> Any:
         """Send a command and return its result. Raises AgentError where it failed, or the process ended."""
-        assert self._process is not None, "the agent has not been started"
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        process = self._started()
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps({"command": command, "arguments": arguments}) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            process.stdin.write(json.dumps({"command": command, "arguments": arguments}) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
         except (BrokenPipeError, ValueError):
             line = ""
         if not line:

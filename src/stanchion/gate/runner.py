@@ -2,7 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import Any
 from dotenv import dotenv_values
 from pydantic import TypeAdapter
 
-from stanchion.gate.live import Live
-from stanchion.gate.model import NotChecked, Report, Result, Rule
+from stanchion.gate.live import OUTSIDE, Live
+from stanchion.gate.model import Finding, NotChecked, Report, Result, Rule
 from stanchion.gate.process import Agent, AgentError
 from stanchion.gate.project import Project
 from stanchion.gate.rules import all_rules
 from stanchion.gate.running import Running
+from stanchion.gate.site import Site
 from stanchion.gate.subject import Document, Loaded, Subject
 
 Progress = Callable[[Rule], None]
@@ -35,29 +37,52 @@ class Options:
 
 
 def check(
-    project: Project,
+    target: Project | Site,
     *,
     rules: Iterable[Rule] | None = None,
     options: Options = Options(),
     progress: Progress | None = None,
 ) -> Report:
-    """Check a project on a copy of it, and return the report. Nothing of the project is written to."""
+    """Check a project on a copy of it, or a site from outside, and return the report.
+
+    Nothing of the project is written to; a site is, where it is this machine or somebody's own.
+    """
     started = time.monotonic()
+    wanted = all_rules() if rules is None else rules
+    with _in_copy(target, options) if isinstance(target, Project) else _outside(target, options) as found:
+        subject, notes = found
+        try:
+            results = tuple(_result(one, subject, progress) for one in wanted)
+        finally:
+            subject.close()
+    name = str(target.root) if isinstance(target, Project) else target.url
+    error = subject.loaded.error if subject.loaded else ""
+    return Report(name, results, time.monotonic() - started, tuple(notes), error)
+
+
+@contextmanager
+def _in_copy(project: Project, options: Options) -> Iterator[tuple[Subject, list[str]]]:
     with project.copy() as copy:
         run = _Run(copy, options)
-        notes = run.prepare()
         with run.agent() as agent:
-            subject = Subject(source=project.source, loaded=run.load(agent))
+            subject = Subject(source=project.source)
+            subject.load = lambda: run.load(agent)
             subject.start = lambda document: run.serve(agent, document)
-            try:
-                wanted = all_rules() if rules is None else rules
-                results = tuple(_result(one, subject, progress) for one in wanted)
-            finally:
-                if "running" in vars(subject):
-                    subject.running.live.close()
-    seconds = time.monotonic() - started
-    error = subject.loaded.error if subject.loaded else ""
-    return Report(str(project.root), results, seconds, (*notes, *run.notes), error)
+            yield subject, run.notes
+
+
+@contextmanager
+def _outside(site: Site, options: Options) -> Iterator[tuple[Subject, list[str]]]:
+    def start(document: Document) -> Running:
+        live = Live(site.url, may_write=site.may_be_written_to)
+        return Running(document, live, environment={}, key=options.key, printed=_unseen)
+
+    read = "" if site.may_be_written_to else ", reading only"
+    yield Subject(source=site.source, fetch=site.fetch, start=start), [f"asked from outside{read}"]
+
+
+def _unseen() -> str:
+    raise NotChecked(OUTSIDE)
 
 
 class _Run:
@@ -76,8 +101,8 @@ class _Run:
         """Return an agent in the copy, not yet started."""
         return Agent(self._copy.python, directory=self._copy.root, environment=self._given)
 
-    def prepare(self) -> list[str]:
-        """Bring the copy's database up to date as the project does it; return what was done."""
+    def _prepare(self) -> None:
+        """Bring the copy's database up to date as the project does it, and note what was done."""
         for present, module, arguments in (
             ("alembic.ini", "alembic", ["upgrade", "head"]),
             ("migrations/versions", "stanchion.cli", ["migrate", "--app-dir", str(self._copy.app_dir)]),
@@ -88,13 +113,14 @@ class _Run:
                     with self.agent() as agent:
                         self._guard(agent)
                         agent.ask("run_module", name=module, arguments=arguments)
-                    return [f"ran `{command}` in the copy"]
+                    self.notes.append(f"ran `{command}` in the copy")
                 except AgentError as exc:
-                    return [f"`{command}` failed in the copy: {exc}"]
-        return []
+                    self.notes.append(f"`{command}` failed in the copy: {exc}")
+                return
 
     def load(self, agent: Agent) -> Loaded:
         """Import the app in the agent, and return what is known of it, or why it is not."""
+        self._prepare()
         try:
             self._guard(agent)
             found = agent.ask("load", entry=self._copy.entry, app_dir=str(self._copy.app_dir))
@@ -154,11 +180,15 @@ class _Run:
 def _result(one: Rule, subject: Subject, progress: Progress | None) -> Result:
     if progress is not None:
         progress(one)
+    findings: list[Finding] = []  # what was found before a rule could not go on stays found
+    reason, applies = "", True
     try:
-        return Result(one, tuple(one.check(subject)))
+        for finding in one.check(subject):
+            findings.append(finding)  # one by one: what came before an exception is kept
     except NotChecked as exc:
-        return Result(one, reason=exc.reason, applies=exc.applies)
+        reason, applies = exc.reason, exc.applies or bool(findings)
     except AgentError as exc:
-        return Result(one, reason=str(exc))
+        reason = str(exc)
     except Exception as exc:  # a rule's own fault is no verdict on the backend
-        return Result(one, reason=f"the rule failed ({type(exc).__name__}: {exc}): please report it")
+        reason = f"the rule failed ({type(exc).__name__}: {exc}): please report it"
+    return Result(one, tuple(findings), reason, applies)

@@ -129,6 +129,10 @@ class Subject:
 
     source: Source | None = None
     loaded: Loaded | None = None
+    load: Callable[[], Loaded] | None = None
+    """Imports the app, when a rule first asks for it."""
+    fetch: Callable[[], Mapping[str, Any]] | None = None
+    """Gets the document of a backend of which only the URL is known."""
     start: "Callable[[Document], Running] | None" = None
 
     @cached_property
@@ -161,15 +165,25 @@ class Subject:
     @property
     def app(self) -> Loaded:
         """Return the app as it was imported. Raises NotChecked where it was not."""
-        if self.loaded is None:
-            raise NotChecked("the app was not imported: name the project with --path")
-        if self.loaded.error:
-            raise NotChecked(f"the app cannot be imported: {self.loaded.error}")
+        loaded = self.imported
+        if loaded is None:
+            raise NotChecked("the app was not imported: name the project's folder, not its URL")
+        if loaded.error:
+            raise NotChecked(f"the app cannot be imported: {loaded.error}")
+        return loaded
+
+    @property
+    def imported(self) -> Loaded | None:
+        """Return what the import came to, also where it failed; None where only a URL was given."""
+        if self.loaded is None and self.load is not None:
+            self.loaded = self.load()
         return self.loaded
 
     @cached_property
     def document(self) -> Document:
         """Return the OpenAPI document. Raises NotChecked where there is none."""
+        if self.fetch is not None:
+            return Document(self.fetch())
         content = self.app.document
         if content is None:
             raise NotChecked(self.app.document_error or "the app makes no OpenAPI document")
@@ -177,6 +191,8 @@ class Subject:
 
     def route(self, operation: Operation) -> Route | None:
         """Return the path operation behind an operation of the document."""
+        if self.imported is None:
+            return None  # by its URL alone
         for route in self.app.routes:
             if (route.method, route.path) == (operation.method, operation.path):
                 return route
@@ -187,6 +203,11 @@ class Subject:
         route = self.route(operation)
         place = {"file": route.file, "line": route.line} if route else {}
         return {"operation": operation.name, **place}
+
+    def close(self) -> None:
+        """End what was started."""
+        if "running" in vars(self):
+            self.running.live.close()
 
     def calls(self) -> Iterator[tuple[Module, ast.Call]]:
         """Give every call in the served code."""

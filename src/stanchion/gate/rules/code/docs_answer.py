@@ -23,7 +23,7 @@ from collections.abc import Iterator
 
 from stanchion.gate.evidence import seen
 from stanchion.gate.model import Finding, Kind, Line, Severity, rule
-from stanchion.gate.subject import Subject
+from stanchion.gate.subject import Loaded, Subject
 
 
 @rule(
@@ -35,8 +35,10 @@ from stanchion.gate.subject import Subject
 )
 def docs_answer(subject: Subject) -> Iterator[Finding]:
     """Ask for the page, then for its document."""
-    live = subject.running.live
-    for path, what in ((subject.app.docs_url or "/docs", "docs page"), (subject.app.openapi_url, "document")):
+    live, app = subject.running.live, subject.imported or Loaded()
+    for path, what in ((app.docs_url or "/docs", "docs page"), (app.openapi_url, "document")):
+        if subject.imported is None and what == "document":
+            continue  # it was read from there
         exchange = live.send("GET", path or "/openapi.json")
         if exchange.status != 200:
             yield seen(

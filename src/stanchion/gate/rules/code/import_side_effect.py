@@ -52,7 +52,7 @@ _ADVICE = "Do it in the lifespan of the app, so that importing the module only d
 def import_side_effect(subject: Subject) -> Iterator[Finding]:
     """Tell what the import did, and find what it would do."""
     code = {module.path: module for module in subject.code}
-    loaded = subject.loaded
+    loaded = subject.imported
     done: dict[tuple[str, int], Finding] = {}
     for effect in loaded.effects if loaded else ():
         path, line = effect["file"] or (loaded.file if loaded else ""), effect["line"] or 1
@@ -110,7 +110,7 @@ def _is_import(module: Module, line: int) -> bool:
 
 def _is_imported(module: Module, subject: Subject) -> bool:
     """Tell whether the module is the app's own, or one that another imports: no script."""
-    loaded = subject.loaded
+    loaded = subject.imported
     if loaded is None or not loaded.file or module.path == loaded.file:
         return True
     name = dotted_path(module).rpartition(".")[2]

@@ -38,7 +38,7 @@ from stanchion.gate.subject import Subject
 def foreign_origin_refused(subject: Subject) -> Iterator[Finding]:
     """Ask as a stranger's page would, and as pages whose names look like a configured one."""
     origins = ["https://stranger.example", "null"]
-    for configured in configured_origins(subject.app):
+    for configured in configured_origins(subject.imported) if subject.imported else ():
         origins += [f"{configured}.stranger.example", configured.replace("://", "://stranger-")]
     path = next((one.path for one in subject.document.operations if "{" not in one.path), "/")
     for origin in origins:
