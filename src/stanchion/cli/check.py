@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stanchion.gate import Report, Rule
     from stanchion.gate.runner import Progress
 
-_NEEDED = ("detect_secrets", "httpx2", "jinja2", "openapi_spec_validator", "ruff", "hypothesis")
+_NEEDED = ("asyncpg", "detect_secrets", "httpx2", "jinja2", "openapi_spec_validator", "ruff", "hypothesis")
 
 
 class Format(StrEnum):
@@ -58,6 +58,10 @@ def check(
     env: Annotated[
         list[str] | None, typer.Option("--env", metavar="NAME=VALUE", help="A variable for the app.")
     ] = None,
+    database_url: Annotated[
+        str,
+        typer.Option(help="PostgreSQL for a scratch database. [default: that of the app, on this machine]"),
+    ] = "",
     i_own_this_target: Annotated[
         bool, typer.Option("--i-own-this-target", help="Write also to what is not this machine.")
     ] = False,
@@ -86,7 +90,13 @@ def check(
     from stanchion.gate import check as run
     from stanchion.gate.accepted import AcceptedError, without_baseline, without_ignored
 
-    options = Options(key=key, allowed=tuple(allow or ()), environment=tuple(map(_variable, env or ())))
+    options = Options(
+        key=key,
+        allowed=tuple(allow or ()),
+        environment=tuple(map(_variable, env or ())),
+        database_url=database_url,
+        owned=i_own_this_target,
+    )
     rules = [one for one in all_rules() if not (quick and one.kind is Kind.instrumented)]
     try:
         found = (

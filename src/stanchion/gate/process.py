@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -12,6 +13,8 @@ from typing import Any, Self
 
 _PATIENCE = 3.0
 """Seconds until an app that does not end is ended."""
+_LONGEST = 90.0
+"""Seconds for which one answer is waited for: an import, a migration."""
 _AGENT = Path(__file__).with_name("agent")
 _START = """
 import importlib.util, sys
@@ -35,7 +38,7 @@ class Agent:
 
     def __init__(self, python: str, *, directory: Path, environment: Mapping[str, str]) -> None:
         self._command = [python, "-X", "utf8", "-c", _START, str(_AGENT)]
-        self._directory, self._environment = directory, dict(environment)
+        self._directory, self._environment = directory, environment
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -50,7 +53,7 @@ class Agent:
             self._process = subprocess.Popen(  # noqa: S603 (the interpreter that the person named)
                 self._command,
                 cwd=self._directory,
-                env=self._environment,
+                env=dict(self._environment),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._printed,
@@ -87,6 +90,11 @@ class Agent:
         try:
             process.stdin.write(json.dumps({"command": command, "arguments": arguments}) + "\n")
             process.stdin.flush()
+            if not select.select([process.stdout], [], [], _LONGEST)[0]:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise AgentError(
+                    f"the app did not answer in {_LONGEST:.0f} seconds: it was asked to {command}"
+                )
             line = process.stdout.readline()
         except (BrokenPipeError, ValueError):
             line = ""

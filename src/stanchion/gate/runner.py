@@ -3,11 +3,12 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import TypeAdapter
@@ -18,6 +19,7 @@ from stanchion.gate.process import Agent, AgentError
 from stanchion.gate.project import Project
 from stanchion.gate.rules import all_rules
 from stanchion.gate.running import Running
+from stanchion.gate.scratch import ScratchError, Server, is_postgres, scratch
 from stanchion.gate.site import Site
 from stanchion.gate.subject import Document, Loaded, Subject
 
@@ -29,11 +31,17 @@ _SERVER = ("uvicorn", "h11", "click")
 
 @dataclass(frozen=True)
 class Options:
-    """How to check: a key for protected operations, hosts that the app may reach, variables for it."""
+    """How to check: a key for protected operations, `host:port` that the app may reach, its variables."""
 
     key: str = ""
     allowed: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    database_url: str = ""
+    """Where a scratch database may be made."""
+    owned: bool = False
+    """Somebody said that a host which is not this machine is theirs."""
+    against: Path | None = None
+    """The OpenAPI document of the last release."""
 
 
 def check(
@@ -62,10 +70,10 @@ def check(
 
 @contextmanager
 def _in_copy(project: Project, options: Options) -> Iterator[tuple[Subject, list[str]]]:
-    with project.copy() as copy:
-        run = _Run(copy, options)
+    with project.copy() as copy, ExitStack() as until_the_end:
+        run = _Run(copy, options, until_the_end)
         with run.agent() as agent:
-            subject = Subject(source=project.source)
+            subject = Subject(source=project.source, against=options.against)
             subject.load = lambda: run.load(agent)
             subject.start = lambda document: run.serve(agent, document)
             yield subject, run.notes
@@ -78,7 +86,8 @@ def _outside(site: Site, options: Options) -> Iterator[tuple[Subject, list[str]]
         return Running(document, live, environment={}, key=options.key, printed=_unseen)
 
     read = "" if site.may_be_written_to else ", reading only"
-    yield Subject(source=site.source, fetch=site.fetch, start=start), [f"asked from outside{read}"]
+    subject = Subject(source=site.source, fetch=site.fetch, start=start, against=options.against)
+    yield subject, [f"asked from outside{read}"]
 
 
 def _unseen() -> str:
@@ -88,8 +97,9 @@ def _unseen() -> str:
 class _Run:
     """One check: the copy of the project, and the agents that run in it."""
 
-    def __init__(self, copy: Project, options: Options) -> None:
-        self._copy, self._options = copy, options
+    def __init__(self, copy: Project, options: Options, until_the_end: ExitStack) -> None:
+        self._copy, self._options, self._until_the_end = copy, options, until_the_end
+        self._allowed = list(options.allowed)
         self.notes: list[str] = []
         file = {name: value or "" for name, value in dotenv_values(copy.root / ".env").items()}
         own = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
@@ -100,6 +110,34 @@ class _Run:
     def agent(self) -> Agent:
         """Return an agent in the copy, not yet started."""
         return Agent(self._copy.python, directory=self._copy.root, environment=self._given)
+
+    def _give_databases(self) -> None:
+        """Point each variable that holds a URL of PostgreSQL at a scratch database, and note it."""
+        given, made = self._options.database_url, dict[str, str]()
+        wanted = {name: given or value for name, value in self._known.items() if is_postgres(value)}
+        if given and "DATABASE_URL" not in wanted:
+            wanted["DATABASE_URL"] = given
+        for name, url in wanted.items():
+            try:
+                if is_postgres(url) and url not in made:
+                    made[url] = self._scratch(url)
+            except ScratchError as exc:
+                self.notes.append(f"no scratch database could be made for {name}: {exc}")
+                continue
+            self._given[name] = self._known[name] = made.get(url, url)
+            if url in made:
+                self.notes.append(f"{name} was a scratch database on {Server.of(url).name}")
+
+    def _scratch(self, url: str) -> str:
+        server = Server.of(url)
+        if not (self._options.owned or server.is_loopback):
+            raise ScratchError(
+                f"{server.name} is not this machine: name another server with --database-url, or say "
+                "--i-own-this-target"
+            )
+        made = self._until_the_end.enter_context(scratch(url))
+        self._allowed.append(f"127.0.0.1:{urlsplit(made).port}")
+        return made
 
     def _prepare(self) -> None:
         """Bring the copy's database up to date as the project does it, and note what was done."""
@@ -120,6 +158,7 @@ class _Run:
 
     def load(self, agent: Agent) -> Loaded:
         """Import the app in the agent, and return what is known of it, or why it is not."""
+        self._give_databases()
         self._prepare()
         try:
             self._guard(agent)
@@ -149,7 +188,7 @@ class _Run:
         )
 
     def _guard(self, agent: Agent) -> None:
-        agent.ask("guard", root=str(self._copy.root), allowed=list(self._options.allowed))
+        agent.ask("guard", root=str(self._copy.root), allowed=self._allowed)
 
     def _refused(self, agent: Agent) -> str:
         try:
@@ -162,7 +201,8 @@ class _Run:
         place = f" ({first['file']}, line {first['line']})" if first["file"] else ""
         return (
             f"the app's {first['what']} to {first['target']} was refused{place}: the gate writes to nothing "
-            "but a copy; allow it with --allow HOST:PORT if it is there to be written to"
+            "but a copy; give it a server with --database-url, or allow it with --allow HOST:PORT if it is "
+            "there to be written to"
         )
 
     def _server(self) -> Path:

@@ -3,19 +3,26 @@
 import json
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, TextIO
 
-from . import guard, loading, preparing, recording, serving
+from . import drivers, first, guard, loading, preparing, recording, serving
 
 
 def main() -> None:
     """Answer until standard input ends. What the app prints goes to standard error."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    threading.Thread(target=_converse, args=(answers,), daemon=True).start()
+    first.work()
+
+
+def _converse(answers: TextIO) -> None:
     commands: dict[str, Callable[..., Any]] = {
-        "guard": guard.install,
+        "guard": _guard,
         "refused": guard.refused,
         "load": loading.load,
         "run_module": preparing.run_module,
@@ -27,12 +34,20 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            answer = {"result": commands[asked["command"]](**asked["arguments"])}
+            command = partial(commands[asked["command"]], **asked["arguments"])
+            own = asked["command"] in ("load", "run_module")
+            answer = {"result": first.do(command).result() if own else command()}
         except BaseException as exc:  # also SystemExit: the app is not to end the conversation
             answer = {"error": f"{type(exc).__name__}: {exc}", "traceback": traceback.format_exc()}
         answers.write(json.dumps(answer, default=str) + "\n")
         answers.flush()
     serving.stop()
+    first.end()
+
+
+def _guard(root: str, allowed: list[str]) -> None:
+    guard.install(root, allowed)
+    drivers.install()
 
 
 if __name__ == "__main__":

@@ -40,6 +40,13 @@ def _addresses(allowed: str) -> set[str]:
     return {f"{one[4][0]}:{port}" for one in found}
 
 
+def ask(target: str, port: int | None = None) -> None:
+    """Refuse a connection of which no audit event tells. Raises ConnectionRefusedError."""
+    name = target if port is None else f"{target}:{port}"
+    if name not in _state["allowed"] and not (port and _addresses(name) & _state["allowed"]):
+        _refuse("connection", name, ConnectionRefusedError)
+
+
 def refused() -> list[dict[str, Any]]:
     """Return what was refused since it was last asked, once each."""
     found: list[dict[str, Any]] = _state["refused"]
@@ -98,16 +105,16 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     elif event == "socket.getaddrinfo":
         _resolve(arguments[0], arguments[1])
     elif event == "sqlite3.connect":
-        _open(arguments[0])
+        open_file(arguments[0])
 
 
 def _connect(address: Any) -> None:
     if not isinstance(address, tuple):  # a socket in the file system
         name = os.fsdecode(address) if isinstance(address, str | bytes) else str(address)
+    else:
+        name = f"{address[0]}:{address[1]}"
+    if name not in _state["allowed"]:
         _refuse("connection", name, ConnectionRefusedError)
-    host, port = str(address[0]), address[1]
-    if f"{host}:{port}" not in _state["allowed"]:
-        _refuse("connection", f"{host}:{port}", ConnectionRefusedError)
 
 
 def _resolve(host: Any, port: Any) -> None:
@@ -118,7 +125,8 @@ def _resolve(host: Any, port: Any) -> None:
         _refuse("connection", f"{name}:{port}", socket.gaierror)
 
 
-def _open(database: Any) -> None:
+def open_file(database: Any) -> None:
+    """Refuse a database in a file outside the copy. Raises sqlite3.OperationalError."""
     name = os.fsdecode(database) if isinstance(database, str | bytes | os.PathLike) else ""
     if name.startswith("file:"):
         name = name[5:].partition("?")[0]

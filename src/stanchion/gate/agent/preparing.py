@@ -6,7 +6,9 @@ import runpy
 import sys
 from typing import Any
 
-from . import guard
+from . import guard, serving
+
+_PATIENCE = 30.0
 
 
 def run_module(name: str, arguments: list[str]) -> str:
@@ -24,25 +26,42 @@ def run_module(name: str, arguments: list[str]) -> str:
 
 
 def create_tables() -> list[str]:
-    """Create the tables of the app's models on every engine of it that lacks them; return their names."""
-    if "sqlalchemy" not in sys.modules:
-        return []
-    from sqlalchemy import Engine, create_engine, inspect
+    """Create the tables of the app's models on every engine of it that lacks them; return their names.
 
-    engines = {str(one.url): one for one in gc.get_objects() if isinstance(one, Engine)}
-    models = _models()
+    By the engine itself, in the loop of the app where it is async: a URL alone does not tell how it
+    connects, and what is in memory is seen by nobody else.
+    """
+    models = _models() if "sqlalchemy" in sys.modules else []
+    if not models:
+        return []
+    from sqlalchemy import Engine
+
     made: list[str] = []
-    for engine in engines.values():
+    for engine in {str(one.url): one for one in gc.get_objects() if isinstance(one, Engine)}.values():
         if engine.dialect.is_async:
-            made += asyncio.run(_create_async(engine.url, models))
-            continue
-        own = create_engine(engine.url)
-        present = set(inspect(own).get_table_names())
-        for metadata in models:
-            made += _missing(metadata, present)
-            metadata.create_all(own)
-        own.dispose()
+            waiting = asyncio.run_coroutine_threadsafe(_create_async(engine, models), serving.loop())
+            made += waiting.result(_PATIENCE)
+        else:
+            with engine.begin() as connection:
+                made += _create(connection, models)
     return sorted(set(made))
+
+
+async def _create_async(engine: Any, models: list[Any]) -> list[str]:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    async with AsyncEngine(engine).begin() as connection:
+        made: list[str] = await connection.run_sync(_create, models)
+    return made
+
+
+def _create(connection: Any, models: list[Any]) -> list[str]:
+    from sqlalchemy import inspect
+
+    present = set(inspect(connection).get_table_names())
+    for metadata in models:
+        metadata.create_all(connection)
+    return [name for metadata in models for name in metadata.tables if name not in present]
 
 
 def _models() -> list[Any]:
@@ -59,23 +78,3 @@ def _models() -> list[Any]:
         if isinstance(value, MetaData)
     ]
     return list({id(one): one for one in (*mapped, *held) if one.tables}.values())
-
-
-async def _create_async(url: Any, models: list[Any]) -> list[str]:
-    from sqlalchemy import inspect
-    from sqlalchemy.ext.asyncio import create_async_engine
-    from sqlalchemy.pool import NullPool
-
-    engine = create_async_engine(url, poolclass=NullPool)
-    made: list[str] = []
-    async with engine.begin() as connection:
-        present = set(await connection.run_sync(lambda one: inspect(one).get_table_names()))
-        for metadata in models:
-            made += _missing(metadata, present)
-            await connection.run_sync(metadata.create_all)
-    await engine.dispose()
-    return made
-
-
-def _missing(metadata: Any, present: set[str]) -> list[str]:
-    return [name for name in metadata.tables if name not in present]

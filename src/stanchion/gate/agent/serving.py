@@ -1,16 +1,18 @@
-"""Serves the loaded app over HTTP on loopback, in a thread of its own."""
+"""Serves the loaded app over HTTP on loopback, in the main thread."""
 
+import asyncio
 import socket
 import sys
 import threading
 import time
 import traceback
+from concurrent.futures import Future, wait
 from typing import Any
 
-from . import loading, recording
+from . import first, loading, recording
 
 _PATIENCE = 30.0
-_running: list[tuple[Any, threading.Thread]] = []
+_running: list[tuple[Any, "Future[Any]"]] = []
 
 
 def serve(fallback: str) -> dict[str, Any]:
@@ -25,7 +27,12 @@ def serve(fallback: str) -> dict[str, Any]:
         import uvicorn
     recording.install()
     listener = socket.create_server(("127.0.0.1", 0))
-    options: dict[str, Any] = {"log_config": None, "access_log": False, "timeout_graceful_shutdown": 1}
+    options: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "timeout_graceful_shutdown": 1,
+        "loop": "asyncio",  # uvloop connects where the guard sees nothing
+    }
     server = uvicorn.Server(uvicorn.Config(recording.Recorder(loading.loaded["app"]), **options))
     failure: list[str] = []
 
@@ -35,23 +42,27 @@ def serve(fallback: str) -> dict[str, Any]:
         except BaseException:
             failure.append(traceback.format_exc())
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
+    served = first.do(run)
     deadline = time.monotonic() + _PATIENCE
-    while not server.started and thread.is_alive() and time.monotonic() < deadline:
+    while not server.started and not served.done() and time.monotonic() < deadline:
         time.sleep(0.01)
     if not server.started:
         raise RuntimeError(
             "the app does not start: " + (failure[0][-1500:] if failure else "its lifespan failed")
         )
-    _running.append((server, thread))
-    loop = server.servers[0].get_loop()
-    recording.watch_loop(loop, thread.ident or 0)
+    _running.append((server, served))
+    recording.watch_loop(loop(), threading.main_thread().ident or 0)
     return {"port": listener.getsockname()[1]}
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop of the running app."""
+    found: asyncio.AbstractEventLoop = _running[-1][0].servers[0].get_loop()
+    return found
 
 
 def stop() -> None:
     """Let the app end as it does in production: its lifespan closes what it opened."""
-    for server, thread in _running:
+    for server, served in _running:
         server.should_exit = True
-        thread.join(2)
+        wait([served], 2)
