@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Measures side by side, and prints ratios: a single figure says more of the machine. Options go to the benchmark.
+# Measures side by side, and prints ratios: a single figure says more of the machine. Options go to the first benchmark.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime dev
-exec python benchmarks/startup.py "$@"
+python benchmarks/startup.py "$@"
+python benchmarks/gate.py

@@ -38,16 +38,6 @@ absent() { # absent OPTIONS: does git find nothing? A search that could not run 
     [ "$status" = 1 ]
 }
 
-gate() { # a new project, and the template itself, through the project's own gate
-    local secret=st_ab2cd3ef_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG report=$temporary/report.json
-    (cd "$temporary" && stanchion init shop >/dev/null && git init -q shop && git -C shop add .) || return 1
-    (cd "$temporary/shop" && stanchion check --python "$venv/bin/python" --fail-on never \
-        --format json --output "$report") && python scripts/gate.py "$report" || return 1
-    stanchion check --path src/stanchion/template --python "$venv/bin/python" --fail-on never --format json \
-        --output "$report" --env ENVIRONMENT=test --env DATABASE_URL=sqlite:///./todo.db --env "API_KEY=$secret" &&
-        python scripts/gate.py "$report"
-}
-
 addresses() { # no registry's address, no path of the machine at hand; brackets keep a pattern from finding itself
     absent -nIE -e 'pypi[.]org/simpl[e]|files[.]pythonhosted[.]or[g]|registry[.]npmjs[.]or[g]' \
         -e '(--extra-index-url|--index-url|--find-links)[ =][^ ]' -e '^(extra-)?index-url *=' \
@@ -72,7 +62,7 @@ step "types" "run: .dev/venv/bin/mypy" mypy
 step "types of the template" "mend the lines above, then run: scripts/check.sh --quick" types_of_template
 step "layers" "mend the imports above, then run: .dev/venv/bin/lint-imports" lint-imports --no-logo
 step "package" "mend what is said above, then run: scripts/check.sh --quick" package
-step "gate" "mend what is found above, then run: stanchion check" gate
+step "gate" "mend what is found above, then run: stanchion check" python scripts/gate.py
 step "addresses" "take them out of the lines above, then run: scripts/check.sh --quick" addresses
 if [ "${1:-}" != --quick ]; then
     step "coverage" "cover the lines above, then run: scripts/test.sh and scripts/check.sh" coverage_of_tests

@@ -137,12 +137,20 @@ def test_what_is_given_arrives(call: Call, folder: Path, monkeypatch: pytest.Mon
     made = ran(monkeypatch)
     said = call(
         *("check", "shop:app", "--path", "backend", "--key", "st_1", "--env", "A=b=c", "--env", "D="),
-        *("--allow", "127.0.0.1:5432", "--allow", "db:1"),
+        *("--allow", "127.0.0.1:5432", "--allow", "db:1", "--database-url", "postgresql://db/", "--against"),
+        *("released.json", "--i-own-this-target"),
     )
     assert said.status == 0
     assert isinstance(made.target, Project)
     assert (made.target.root, made.target.entry) == (folder / "backend", "shop:app")
-    expected = Options(key="st_1", allowed=("127.0.0.1:5432", "db:1"), environment=(("A", "b=c"), ("D", "")))
+    expected = Options(
+        key="st_1",
+        allowed=("127.0.0.1:5432", "db:1"),
+        environment=(("A", "b=c"), ("D", "")),
+        database_url="postgresql://db/",
+        owned=True,
+        against=Path("released.json"),
+    )
     assert made.options == expected
     assert made.rules == list(all_rules())
 

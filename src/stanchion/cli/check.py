@@ -71,6 +71,9 @@ def check(
     baseline: Annotated[
         Path | None, typer.Option(help="Accept the findings of this file; made where there is none.")
     ] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="The last release's OpenAPI document: what breaks its clients.")
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Only what is read, and asked from outside.")
     ] = False,
@@ -96,6 +99,7 @@ def check(
         environment=tuple(map(_variable, env or ())),
         database_url=database_url,
         owned=i_own_this_target,
+        against=against,
     )
     rules = [one for one in all_rules() if not (quick and one.kind is Kind.instrumented)]
     try:

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from stanchion.gate.evidence import seen
+from stanchion.gate.journey import json_schema
 from stanchion.gate.model import Finding, NotChecked
+from stanchion.gate.running import Running
 from stanchion.gate.subject import Subject
 
 
@@ -22,15 +24,11 @@ def let_in(subject: Subject, headers: Mapping[str, str], how: str) -> Iterator[F
     ]
     if not protected:
         raise NotChecked("no operation declares security", applies=False)
-    known = {
-        path: steps
-        for one in running.journey.resources
-        for path, steps in ((one.item_path, running.journey.last(one)),)
-        if steps
-    }
+    known = _known(running)
     for operation in protected:
         path = known.get(operation.path) or re.sub(r"\{[^}]*\}", "1", operation.path)
-        body = running.journey.body(operation) if operation.method in ("POST", "PUT", "PATCH") else None
+        schema = json_schema(subject.document, operation)
+        body = None if schema is None else running.values.make(schema)
         exchange = running.live.send(operation.method, path, json_body=body, headers=headers, read_for=1)
         if 200 <= exchange.status < 300:
             yield seen(
@@ -40,3 +38,12 @@ def let_in(subject: Subject, headers: Mapping[str, str], how: str) -> Iterator[F
                 message=f"It wants a key by its document, and answers {exchange.status} {how}.",
                 advice="Let it depend on the check of the key, and refuse what that does not know.",
             )
+
+
+def _known(running: Running) -> dict[str, str]:
+    """Return the paths of what was made; nothing where there is no way in: that needs no key."""
+    try:
+        journey = running.journey
+    except NotChecked:
+        return {}
+    return {one.item_path: last for one in journey.resources if (last := journey.last(one))}

@@ -5,6 +5,12 @@ from stanchion.gate.model import Finding, Verdict
 from stanchion.gate.subject import Operation, Subject
 
 
+def is_of_library(subject: Subject, operation: Operation) -> bool:
+    """Tell whether a library brings the operation: its words are not the project's to choose."""
+    route = subject.route(operation)
+    return route is not None and not route.file
+
+
 def seen(
     subject: Subject,
     operation: Operation | None,

@@ -1,13 +1,14 @@
 """The journey: what a client does with each kind of thing, from its creation to after its end."""
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from stanchion.gate.live import Exchange, Live
-from stanchion.gate.sign_in import Identity
+from stanchion.gate.sign_in import Identity, is_sign_in
 from stanchion.gate.subject import Document, Operation
 from stanchion.gate.values import Values
 
@@ -50,10 +51,12 @@ def resources(document: Document) -> list[Resource]:
     found = []
     for path, items in by_path.items():
         match = re.fullmatch(r"(.*)/\{(\w+)(?::\w+)?\}", path)
-        if not match or "{" in match[1] or match[1] not in by_path:
+        if not match or "{" in match[1]:
             continue
-        collection = by_path[match[1]]
-        if "POST" not in collection:
+        collection = next(
+            (by_path[one] for one in _plurals(match[1]) if "POST" in by_path.get(one, ())), None
+        )
+        if collection is None:
             continue
         found.append(
             Resource(
@@ -68,6 +71,12 @@ def resources(document: Document) -> list[Resource]:
             )
         )
     return found
+
+
+def _plurals(name: str) -> Iterator[str]:
+    """Give a name, and what it may be as a plural: `/books` of `/book`."""
+    stem = name.removesuffix("y").removesuffix("f")
+    yield from (name, f"{name}s", f"{name}es", f"{stem}ies", f"{stem}ves")
 
 
 class Journey:
@@ -92,32 +101,85 @@ class Journey:
         body = self.body(resource.create)
         if resource.create is None or (body is None and "requestBody" in resource.create.spec):
             return None
-        return self._live.send("POST", resource.path, json_body=body, headers=self._headers(who))
+        path = self.path(resource.create)
+        headers = {**self._required_headers(resource.create), **self._headers(who)}
+        made = self._live.send("POST", path, json_body=body, headers=headers)
+        if made.status == 409 and not self._values.varied:
+            self._values.varied = True  # a number that is there already: no two are the same from now on
+            made = self._live.send("POST", path, json_body=self.body(resource.create), headers=headers)
+        return made
 
     def last(self, resource: Resource) -> str:
         """Return the path of an item that is there, or nothing."""
         return resource.item(self._known[resource.name]) if resource.name in self._known else ""
+
+    def takes_password(self, resource: Resource) -> bool:
+        """Tell whether making one hashes a password, which is slow on purpose."""
+        schema = self._document.resolve(json_schema(self._document, resource.create) or {})
+        return any("password" in name.lower() for name in schema.get("properties", ()))
 
     def body(self, operation: Operation | None) -> Any:
         """Return a body for an operation, with the ids of what was made where it wants one."""
         schema = json_schema(self._document, operation)
         body = None if schema is None else self._values.make(schema)
         if isinstance(body, dict):
+            if self._who is not None and operation is not None and is_sign_in(operation):
+                body.update((name, value) for name, value in self._who.credentials.items() if name in body)
             for name in body:
                 if name.endswith("_id") and (known := self._known_id(name.removesuffix("_id"))) is not None:
                     body[name] = known
         return body
+
+    def path(self, operation: Operation) -> str:
+        """Return its path, with the ids of what was made, and a query where one is required."""
+        return self._filled(operation, self._id)
+
+    def path_of_nothing(self, operation: Operation) -> str:
+        """Return its path with an id at its end that nothing has."""
+        last = operation.path.rpartition("{")[2].partition("}")[0].partition(":")[0]
+
+        def value(operation: Operation, match: re.Match[str], made: Any) -> Any:
+            known = self._id(operation, match, made)
+            return _missing(known) if match[1] == last else known
+
+        return self._filled(operation, value)
+
+    def _id(self, operation: Operation, match: re.Match[str], made: Any) -> Any:
+        """Return the id of what was made in the collection before this parameter, or what was made up."""
+        collection = operation.path[: match.start()].rstrip("/").rpartition("/")[2]
+        known = self._known.get(collection)
+        if known is None:
+            known = self._known_id(match[1].removesuffix("_id"))
+        return made if known is None else known
+
+    def _filled(self, operation: Operation, value: Callable[[Operation, re.Match[str], Any], Any]) -> str:
+        made = {
+            one["name"]: self._values.make(one.get("schema", {}), one["name"])
+            for one in operation.parameters
+            if one.get("in") == "path" or (one.get("in") == "query" and one.get("required"))
+        }
+        path = re.sub(
+            r"\{(\w+)(?::\w+)?\}",
+            lambda match: quote(str(value(operation, match, made.get(match[1], 1))), safe=""),
+            operation.path,
+        )
+        wanted = [one["name"] for one in operation.parameters if one.get("in") == "query"]
+        query = {name: made[name] for name in wanted if name in made}
+        return f"{path}?{urlencode(query, doseq=True)}" if query else path
+
+    def _required_headers(self, operation: Operation) -> dict[str, str]:
+        return {
+            one["name"]: str(self._values.make(one.get("schema", {}), one["name"]))
+            for one in operation.parameters
+            if one.get("in") == "header" and one.get("required")
+        }
 
     def _headers(self, who: Identity | None = None) -> dict[str, str]:
         identity = who or self._who
         return dict(identity.headers) if identity else {}
 
     def _known_id(self, name: str) -> Any:
-        stem = name.removesuffix("y").removesuffix("f")
-        for plural in (f"{name}s", f"{name}es", f"{stem}ies", f"{stem}ves", name):
-            if plural in self._known:
-                return self._known[plural]
-        return None
+        return next((self._known[one] for one in _plurals(name) if one in self._known), None)
 
     def _made(self, resource: Resource) -> bool:
         made = self.make(resource)
@@ -125,9 +187,10 @@ class Journey:
             resource.why = "its body is no JSON"
             return True
         resource.steps["create"] = made
-        item_id = id_of(made, resource.parameter)
+        item_id = self._id_made(resource, made)
         if made.status >= 300 or made.status == 0:
-            resource.why = f"a body made of its schema was answered {made.status or made.failure}"
+            answer = made.summary.partition("\n")[2][:160] if made.status else made.failure
+            resource.why = f"a body made of its schema was answered {answer}"
             return False
         if item_id is None:
             resource.why = "the answer to POST does not tell the id"
@@ -136,9 +199,24 @@ class Journey:
         self._known[resource.name] = item_id
         return True
 
+    def _id_made(self, resource: Resource, made: Exchange) -> Any:
+        """Return the id of what was made: by the list, where the answer to its creation does not tell it."""
+        item_id = id_of(made, resource.parameter)
+        if item_id is not None or made.status not in (200, 201) or resource.listing is None:
+            return item_id
+        listed = self._live.send("GET", resource.path, headers=self._headers())
+        sent = json.loads(made.body or b"null")
+        if not isinstance(sent, dict):
+            return None
+        for item in reversed(_items(listed.json)):
+            same = [item[name] == value for name, value in sent.items() if name in item]
+            if any(same) and all(same):
+                return _id_in(item, resource.parameter)
+        return None
+
     def _travel(self, resource: Resource) -> None:
         created = resource.steps["create"]
-        item_id = id_of(created, resource.parameter)
+        item_id = self._known[resource.name]
         path = resource.item(item_id)
         steps, send, headers = resource.steps, self._live.send, self._headers()
         if resource.listing:
@@ -161,7 +239,7 @@ class Journey:
             if resource.read:
                 steps["read after delete"] = send("GET", path, headers=headers)
             again = self.make(resource)  # for whoever comes after
-            if again is not None and (another := id_of(again, resource.parameter)) is not None:
+            if again is not None and (another := self._id_made(resource, again)) is not None:
                 self._known[resource.name] = another
 
     def change(self, operation: Operation, created: Exchange) -> Any:
@@ -199,14 +277,26 @@ def id_of(exchange: Exchange, parameter: str) -> Any:
     body = exchange.json
     if isinstance(body, dict):
         for inner in (body, *(value for value in body.values() if isinstance(value, dict))):
-            for name in ("id", parameter, "uuid", "_id"):
-                if isinstance(inner.get(name), int | str):
-                    return inner[name]
-            for name, value in inner.items():
-                if name.endswith("_id") and parameter.endswith(name):
-                    return value
+            if (found := _id_in(inner, parameter)) is not None:
+                return found
     location = exchange.response_headers.get("location", "").rstrip("/")
     return location.rpartition("/")[2] or None
+
+
+def _id_in(item: Mapping[str, Any], parameter: str) -> Any:
+    for name in ("id", parameter, "uuid", "_id"):
+        if isinstance(item.get(name), int | str):
+            return item[name]
+    return next(
+        (value for name, value in item.items() if name.endswith("_id") and parameter.endswith(name)), None
+    )
+
+
+def _items(listed: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list, or of the first list within an object: `{"data": [...]}`."""
+    if isinstance(listed, dict):
+        listed = next((value for value in listed.values() if isinstance(value, list)), [])
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
 def _missing(item_id: object) -> str:

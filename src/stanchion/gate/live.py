@@ -4,7 +4,8 @@ import json
 import re
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -107,6 +108,8 @@ class Live:
         plain = {"Accept-Encoding": "identity"}  # what is read is not unpacked
         self._client = httpx2.Client(timeout=_PATIENCE, follow_redirects=False, limits=limits, headers=plain)
         self._number = 0
+        self.asked: list[tuple[str, str, int]] = []
+        """Method, path and status of all that was sent."""
         self.secrets: dict[str, str] = {}
 
     def close(self) -> None:
@@ -141,6 +144,7 @@ class Live:
         if self._ask is None:
             made.base_url = self.base_url
         self._receive(made, read_for)
+        self.asked.append((method, path, made.status))
         return made
 
     def _receive(self, made: Exchange, read_for: float) -> None:
@@ -165,12 +169,14 @@ class Live:
             made.failure = f"{type(exc).__name__}: {exc}"
         made.content, made.seconds = bytes(received), time.perf_counter() - started
 
-    def inside(self, *exchanges: Exchange) -> list[dict[str, Any]]:
+    def inside(self, *exchanges: Exchange, patience: float = 0.0) -> list[dict[str, Any]]:
         """Return what the agent recorded of each; empty where the request never arrived.
 
-        Raises NotChecked where only the outside is known.
+        An app that has answered is waited for until it has ended, for `patience` seconds. Raises
+        NotChecked where only the outside is known.
         """
-        found = self._agent("records", numbers=[one.number for one in exchanges])
+        numbers = [one.number for one in exchanges]
+        found = self._agent("records", numbers=numbers, patience=patience)
         return [record or {} for record in found]
 
     def pool(self) -> dict[str, int]:
@@ -180,6 +186,43 @@ class Live:
         """
         counted: dict[str, int] = self._agent("pool")
         return counted
+
+    def expire(self, secret: str, marks: Iterable[str]) -> list[str]:
+        """Set the expiry of the row that keeps this key to the past, and return the tables of such rows.
+
+        `marks` are other values that tell it. Raises NotChecked where only the outside is known.
+        """
+        tables: list[str] = self._agent("expire", secret=secret, marks=list(marks))
+        return tables
+
+    def unexpire(self) -> None:
+        """Put back what `expire` has changed."""
+        self._agent("unexpire")
+
+    @contextmanager
+    def overridden(self, method: str, path: str) -> Iterator[tuple[list[str], dict[str, Any]]]:
+        """Have every dependency of a route overridden: give their names, and a dict that tells afterwards.
+
+        Of the agent's `overriding.restore`. Raises NotChecked where only the outside is known.
+        """
+        names, seen = self._agent("override", method=method, path=path), dict[str, Any]()
+        try:
+            yield names, seen
+        finally:
+            seen.update(self._agent("restore"))
+
+    def engines(self) -> list[str]:
+        """Return the URLs of the app's engines, without passwords; of SQLAlchemy alone.
+
+        Raises NotChecked where only the outside is known.
+        """
+        urls: list[str] = self._agent("engine_urls")
+        return urls
+
+    def refused(self) -> list[str]:
+        """Return what the app was kept from reaching since this was last asked; nothing from outside."""
+        found = [] if self._ask is None else self._agent("refused")
+        return [str(one["target"]) for one in found]
 
     def _agent(self, command: str, **arguments: Any) -> Any:
         if self._ask is None:

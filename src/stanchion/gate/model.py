@@ -136,6 +136,8 @@ class Rule:
     check: "Callable[[Subject], Iterable[Finding]]" = field(repr=False, compare=False)
     page: str = field(repr=False, compare=False)
     """Markdown: What it does, Why it is bad, Example, Use instead."""
+    turn: int = 0
+    """Those with a higher number run later: they leave the app's data in disorder."""
 
 
 def rule(
@@ -145,12 +147,13 @@ def rule(
     severity: Severity,
     kind: Kind,
     line: Line,
+    turn: int = 0,
 ) -> "Callable[[Callable[[Subject], Iterable[Finding]]], Rule]":
     """Make a rule of the function below; the docstring of its module is the rule's page."""
 
     def make(check: "Callable[[Subject], Iterable[Finding]]") -> Rule:
         page = inspect.getdoc(inspect.getmodule(check)) or ""
-        return Rule(id, title, severity, kind, line, check, page)
+        return Rule(id, title, severity, kind, line, check, page, turn)
 
     return make
 
@@ -174,6 +177,17 @@ class Result:
         return sum(finding.verdict is verdict for finding in self.findings)
 
 
+@dataclass(frozen=True, slots=True)
+class Exercised:
+    """An operation, and the first status of each kind that it was seen to answer; 0 where none was."""
+
+    operation: str
+    succeeded: int = 0
+    refused: int = 0
+    why: str = ""
+    """Why one is missing; empty where nothing is."""
+
+
 _COST = {Severity.critical: 25, Severity.major: 8, Severity.minor: 3, Severity.information: 0}
 _CAP = 49
 
@@ -189,6 +203,8 @@ class Report:
     """What was done to make the app run: tables made, a key found."""
     error: str = ""
     """Why the app could not be imported: then most rules could not run."""
+    operations: tuple[Exercised, ...] = ()
+    """The matrix; empty where the app was not asked."""
 
     @property
     def score(self) -> int:

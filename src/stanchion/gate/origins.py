@@ -1,6 +1,9 @@
 """What the CORS middleware of an app was told."""
 
-from stanchion.gate.subject import Loaded
+from stanchion.gate.names import imports
+from stanchion.gate.subject import Loaded, Subject
+
+_PAGES = ("Jinja2Templates", "HTMLResponse")
 
 
 def has_cors(app: Loaded) -> bool:
@@ -10,12 +13,24 @@ def has_cors(app: Loaded) -> bool:
 
 def configured_origins(app: Loaded) -> list[str]:
     """Return the origins that are named; `*` names none."""
+    return [origin for origin in _origins(app) if origin not in ("*", "")]
+
+
+def lets_everybody_in(app: Loaded) -> bool:
+    """Tell whether the middleware was told `*`."""
+    return "*" in _origins(app)
+
+
+def _origins(app: Loaded) -> list[str]:
     for one in app.middleware:
-        origins = (
-            one.get("options", {}).get("allow_origins", ())
-            if "CORSMiddleware" in one.get("bases", ())
-            else ()
-        )
-        if origins:
-            return [origin for origin in origins if isinstance(origin, str) and origin != "*"]
+        if "CORSMiddleware" in one.get("bases", ()) and (origins := one["options"].get("allow_origins")):
+            return [origin for origin in origins if isinstance(origin, str)]
     return []
+
+
+def serves_pages(subject: Subject) -> bool:
+    """Tell whether the app sends its own pages: then it has a frontend, and that is of its own origin."""
+    if subject.source is None:
+        return False
+    named = {name.rpartition(".")[2] for module in subject.code for name in imports(module).values()}
+    return not named.isdisjoint(_PAGES)

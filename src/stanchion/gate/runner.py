@@ -1,54 +1,30 @@
 """Runs the rules over a project, and makes the report."""
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from importlib.util import find_spec
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
-
-from dotenv import dotenv_values
-from pydantic import TypeAdapter
 
 from stanchion.gate.live import OUTSIDE, Live
-from stanchion.gate.model import Finding, NotChecked, Report, Result, Rule
-from stanchion.gate.process import Agent, AgentError
+from stanchion.gate.matrix import matrix
+from stanchion.gate.model import Exercised, Finding, NotChecked, Report, Result, Rule
+from stanchion.gate.process import AgentError
 from stanchion.gate.project import Project
 from stanchion.gate.rules import all_rules
 from stanchion.gate.running import Running
-from stanchion.gate.scratch import ScratchError, Server, is_postgres, scratch
 from stanchion.gate.site import Site
-from stanchion.gate.subject import Document, Loaded, Subject
+from stanchion.gate.subject import Document, Subject
+from stanchion.gate.trial import Options, Trial
 
 Progress = Callable[[Rule], None]
 
-_LOADED = TypeAdapter(Loaded)
-_SERVER = ("uvicorn", "h11", "click")
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to check: a key for protected operations, `host:port` that the app may reach, its variables."""
-
-    key: str = ""
-    allowed: tuple[str, ...] = ()
-    environment: tuple[tuple[str, str], ...] = ()
-    database_url: str = ""
-    """Where a scratch database may be made."""
-    owned: bool = False
-    """Somebody said that a host which is not this machine is theirs."""
-    against: Path | None = None
-    """The OpenAPI document of the last release."""
+_USUAL = Options()
 
 
 def check(
     target: Project | Site,
     *,
     rules: Iterable[Rule] | None = None,
-    options: Options = Options(),
+    options: Options = _USUAL,
     progress: Progress | None = None,
 ) -> Report:
     """Check a project on a copy of it, or a site from outside, and return the report.
@@ -56,27 +32,38 @@ def check(
     Nothing of the project is written to; a site is, where it is this machine or somebody's own.
     """
     started = time.monotonic()
-    wanted = all_rules() if rules is None else rules
+    wanted = all_rules() if rules is None else tuple(rules)
     with _in_copy(target, options) if isinstance(target, Project) else _outside(target, options) as found:
         subject, notes = found
         try:
-            results = tuple(_result(one, subject, progress) for one in wanted)
+            in_turn = sorted(wanted, key=lambda one: one.turn)
+            found_by = {one.id: _result(one, subject, progress) for one in in_turn}
+            results = tuple(found_by[one.id] for one in wanted)
+            operations = _matrix(subject)
         finally:
             subject.close()
     name = str(target.root) if isinstance(target, Project) else target.url
     error = subject.loaded.error if subject.loaded else ""
-    return Report(name, results, time.monotonic() - started, tuple(notes), error)
+    return Report(name, results, time.monotonic() - started, tuple(notes), error, operations)
+
+
+def _matrix(subject: Subject) -> tuple[Exercised, ...]:
+    if "running" not in vars(subject):
+        return ()  # no rule has asked it anything
+    running = subject.running
+    return matrix(running.document, running.live.asked)
 
 
 @contextmanager
 def _in_copy(project: Project, options: Options) -> Iterator[tuple[Subject, list[str]]]:
     with project.copy() as copy, ExitStack() as until_the_end:
-        run = _Run(copy, options, until_the_end)
-        with run.agent() as agent:
+        trial = Trial(copy, options, until_the_end)
+        with trial.agent() as agent:
             subject = Subject(source=project.source, against=options.against)
-            subject.load = lambda: run.load(agent)
-            subject.start = lambda document: run.serve(agent, document)
-            yield subject, run.notes
+            subject.load = lambda: trial.load(agent)
+            subject.start = lambda document: trial.serve(agent, document)
+            subject.again = trial.engines
+            yield subject, trial.notes
 
 
 @contextmanager
@@ -92,129 +79,6 @@ def _outside(site: Site, options: Options) -> Iterator[tuple[Subject, list[str]]
 
 def _unseen() -> str:
     raise NotChecked(OUTSIDE)
-
-
-class _Run:
-    """One check: the copy of the project, and the agents that run in it."""
-
-    def __init__(self, copy: Project, options: Options, until_the_end: ExitStack) -> None:
-        self._copy, self._options, self._until_the_end = copy, options, until_the_end
-        self._allowed = list(options.allowed)
-        self.notes: list[str] = []
-        file = {name: value or "" for name, value in dotenv_values(copy.root / ".env").items()}
-        own = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
-        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        self._given = {**inherited, **own, **dict(options.environment)}
-        self._known = {**file, **self._given}
-
-    def agent(self) -> Agent:
-        """Return an agent in the copy, not yet started."""
-        return Agent(self._copy.python, directory=self._copy.root, environment=self._given)
-
-    def _give_databases(self) -> None:
-        """Point each variable that holds a URL of PostgreSQL at a scratch database, and note it."""
-        given, made = self._options.database_url, dict[str, str]()
-        wanted = {name: given or value for name, value in self._known.items() if is_postgres(value)}
-        if given and "DATABASE_URL" not in wanted:
-            wanted["DATABASE_URL"] = given
-        for name, url in wanted.items():
-            try:
-                if is_postgres(url) and url not in made:
-                    made[url] = self._scratch(url)
-            except ScratchError as exc:
-                self.notes.append(f"no scratch database could be made for {name}: {exc}")
-                continue
-            self._given[name] = self._known[name] = made.get(url, url)
-            if url in made:
-                self.notes.append(f"{name} was a scratch database on {Server.of(url).name}")
-
-    def _scratch(self, url: str) -> str:
-        server = Server.of(url)
-        if not (self._options.owned or server.is_loopback):
-            raise ScratchError(
-                f"{server.name} is not this machine: name another server with --database-url, or say "
-                "--i-own-this-target"
-            )
-        made = self._until_the_end.enter_context(scratch(url))
-        self._allowed.append(f"127.0.0.1:{urlsplit(made).port}")
-        return made
-
-    def _prepare(self) -> None:
-        """Bring the copy's database up to date as the project does it, and note what was done."""
-        for present, module, arguments in (
-            ("alembic.ini", "alembic", ["upgrade", "head"]),
-            ("migrations/versions", "stanchion.cli", ["migrate", "--app-dir", str(self._copy.app_dir)]),
-        ):
-            if (self._copy.root / present).exists():
-                command = f"python -m {module} {arguments[0]}"
-                try:
-                    with self.agent() as agent:
-                        self._guard(agent)
-                        agent.ask("run_module", name=module, arguments=arguments)
-                    self.notes.append(f"ran `{command}` in the copy")
-                except AgentError as exc:
-                    self.notes.append(f"`{command}` failed in the copy: {exc}")
-                return
-
-    def load(self, agent: Agent) -> Loaded:
-        """Import the app in the agent, and return what is known of it, or why it is not."""
-        self._give_databases()
-        self._prepare()
-        try:
-            self._guard(agent)
-            found = agent.ask("load", entry=self._copy.entry, app_dir=str(self._copy.app_dir))
-        except AgentError as exc:
-            return Loaded(error=str(exc))
-        return _LOADED.validate_python(found)
-
-    def serve(self, agent: Agent, document: Document) -> Running:
-        """Start the app. Raises NotChecked where it does not start, or may not reach what it needs."""
-        try:
-            port = agent.ask("serve", fallback=str(self._server()))["port"]
-            made = agent.ask("create_tables")
-        except AgentError as exc:
-            raise NotChecked(self._refused(agent) or str(exc)) from exc
-        if made:
-            self.notes.append(f"made the tables {', '.join(made)}: nothing else had")
-        live = Live(f"http://127.0.0.1:{port}", agent.ask)
-        for operation in document.operations:
-            if operation.method == "GET" and "{" not in operation.path:
-                live.send("GET", operation.path, read_for=1)
-        if refused := self._refused(agent):
-            live.close()
-            raise NotChecked(refused)
-        return Running(
-            document, live, environment=self._known, key=self._options.key, printed=lambda: agent.printed
-        )
-
-    def _guard(self, agent: Agent) -> None:
-        agent.ask("guard", root=str(self._copy.root), allowed=self._allowed)
-
-    def _refused(self, agent: Agent) -> str:
-        try:
-            found: list[dict[str, Any]] = agent.ask("refused")
-        except AgentError:
-            return ""
-        if not found:
-            return ""
-        first = found[0]
-        place = f" ({first['file']}, line {first['line']})" if first["file"] else ""
-        return (
-            f"the app's {first['what']} to {first['target']} was refused{place}: the gate writes to nothing "
-            "but a copy; give it a server with --database-url, or allow it with --allow HOST:PORT if it is "
-            "there to be written to"
-        )
-
-    def _server(self) -> Path:
-        """Return a folder with our own uvicorn alone, for a project that has none."""
-        folder = self._copy.root.parent / "server"
-        folder.mkdir(exist_ok=True)
-        for name in _SERVER:
-            spec = find_spec(name)
-            link = folder / name
-            if spec is not None and spec.origin is not None and not link.exists():
-                link.symlink_to(Path(spec.origin).parent, target_is_directory=True)
-        return folder
 
 
 def _result(one: Rule, subject: Subject, progress: Progress | None) -> Result:

@@ -4,12 +4,16 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
+from stanchion.gate.forms import encoded, form_of
 from stanchion.gate.journey import Journey, Resource
 from stanchion.gate.live import Exchange, Live
 from stanchion.gate.model import NotChecked
 from stanchion.gate.sign_in import Identity, SignIn
 from stanchion.gate.subject import Document, Operation
 from stanchion.gate.values import Values
+
+_BRIEF = 1.0
+"""Seconds for which a stream is read, where only its beginning matters."""
 
 
 class Running:
@@ -28,34 +32,41 @@ class Running:
         self.values = Values(document)
         self.printed = printed
         """What the app and its server have printed until now."""
-        self._environment, self._key = environment, key
+        self.environment = environment
+        """The variables that the app was given, and those of its `.env`."""
+        self._key = key
         self._sign_in = SignIn(document, live, self.values)
 
-    @cached_property
+    @property
     def users(self) -> tuple[Identity, Identity]:
         """Return two users of the app. Raises NotChecked where none can be made."""
-        first, second = self._sign_in.new_user("the first user"), self._sign_in.new_user("the second user")
-        if first is None or second is None:
+        if self._users is None:
             raise NotChecked("two users could not be made: no sign-up and sign-in was found in the document")
-        return first, second
+        return self._users
 
     @cached_property
+    def _users(self) -> tuple[Identity, Identity] | None:
+        first = self._sign_in.new_user("the first user")
+        second = first and self._sign_in.new_user("the second user")
+        return (first, second) if first and second else None
+
+    @property
     def who(self) -> Identity | None:
         """Return whoever may ask; None where the app wants nobody known. Raises NotChecked without a key."""
+        if isinstance(self._who, str):
+            raise NotChecked(self._who)
+        return self._who
+
+    @cached_property
+    def _who(self) -> Identity | str | None:
+        """Return whoever may ask, or why nobody may: it is tried once, not for each rule."""
         if not self._sign_in.protected:
             return None
         if self._key:
-            identity = self._sign_in.with_secret(self._key, "the key that was given")
-            if identity is None:
-                raise NotChecked("the key that was given is not taken by any protected operation")
-            return identity
-        try:
-            return self.users[0]
-        except NotChecked:
-            identity = self._sign_in.from_environment(self._environment)
-        if identity is None:
-            raise NotChecked("no key was found, and no account could be made: give one with --key")
-        return identity
+            given = self._sign_in.with_secret(self._key, "the key that was given")
+            return given or "the key that was given is not taken by any protected operation"
+        identity = self._users[0] if self._users else self._sign_in.from_environment(self.environment)
+        return identity or "no key was found, and no account could be made: give one with --key"
 
     @cached_property
     def journey(self) -> Journey:
@@ -74,6 +85,14 @@ class Running:
             raise NotChecked(f"nothing could be made: {resources[0].path}: {resources[0].why}")
         return made
 
+    def sign_in(self, identity: Identity, password: str) -> Exchange | None:
+        """Sign in as somebody of ours with another password; None where they did not sign in by one."""
+        if identity.sign_in is None:
+            return None
+        known = identity.credentials.items()
+        account = {one: password if "password" in one else value for one, value in known}
+        return self._sign_in.attempt(identity.sign_in, identity.login, account)
+
     def ask(
         self, operation: Operation, path: str = "", *, json_body: Any = None, read_for: float = 15.0
     ) -> Exchange:
@@ -81,3 +100,14 @@ class Running:
         headers = dict(self.who.headers) if self.who else {}
         path = path or operation.path
         return self.live.send(operation.method, path, json_body=json_body, headers=headers, read_for=read_for)
+
+    def try_out(self, operation: Operation, path: str = "") -> Exchange:
+        """Send an operation with all that it requires, in the form that it takes, as whoever may ask."""
+        path = path or self.journey.path(operation)
+        form = form_of(self.document, operation)
+        if form is None:
+            body = self.journey.body(operation)
+            return self.ask(operation, path, json_body=body, read_for=_BRIEF)
+        content, media_type = encoded(*form, self.values)
+        headers = {**(self.who.headers if self.who else {}), "Content-Type": media_type}
+        return self.live.send(operation.method, path, content=content, headers=headers, read_for=_BRIEF)

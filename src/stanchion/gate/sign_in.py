@@ -1,12 +1,13 @@
 """Signing in by itself: the keys that were given, those the project keeps, or accounts of its own."""
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from stanchion.gate.live import Live
+from stanchion.gate.live import Exchange, Live
 from stanchion.gate.subject import Document, Operation
 from stanchion.gate.values import Values
 
@@ -26,6 +27,10 @@ class Identity:
     headers: Mapping[str, str]
     origin: str
     credentials: Mapping[str, str] = field(default_factory=dict)
+    sign_up: Operation | None = None
+    sign_in: Operation | None = None
+    login: str = ""
+    """What is given beside the password."""
 
 
 def schemes(document: Document) -> dict[str, Mapping[str, Any]]:
@@ -35,7 +40,10 @@ def schemes(document: Document) -> dict[str, Mapping[str, Any]]:
 
 
 def header(scheme: Mapping[str, Any], secret: str) -> dict[str, str]:
-    """Return the header that carries a secret under this scheme; nothing for what is not known."""
+    """Return the header that carries a secret under this scheme; nothing for what is not known.
+
+    Of HTTP Basic the secret is `user:password`.
+    """
     kind = scheme.get("type")
     if kind == "apiKey" and scheme.get("in") == "header":
         return {str(scheme["name"]): secret}
@@ -45,7 +53,18 @@ def header(scheme: Mapping[str, Any], secret: str) -> dict[str, str]:
         kind == "http" and scheme.get("scheme", "").lower() == "bearer"
     ):
         return {"Authorization": f"Bearer {secret}"}
+    if kind == "http" and scheme.get("scheme", "").lower() == "basic":
+        return {"Authorization": f"Basic {b64encode(secret.encode()).decode()}"}
     return {}
+
+
+def _password(account: Mapping[str, Any]) -> str:
+    return next((str(value) for one, value in account.items() if "password" in one), "")
+
+
+def is_sign_in(operation: Operation) -> bool:
+    """Tell whether an operation is named like one that takes an account and gives a key."""
+    return operation.method == "POST" and _SIGN_IN.search(operation.path) is not None
 
 
 class SignIn:
@@ -60,7 +79,7 @@ class SignIn:
         for scheme in schemes(self._document).values():
             headers = header(scheme, secret)
             if self._is_let_in(headers):
-                self._live.secrets[secret] = "$API_KEY"
+                self._hide(secret, headers)
                 return Identity("the given key", headers, origin)
         return None
 
@@ -82,53 +101,80 @@ class SignIn:
             made = self._live.send("POST", sign_up.path, json_body=body)
             if made.status not in (200, 201):
                 continue
+            logins = [str(body[one]) for one in ("username", "email", "login") if body.get(one)]
             for sign_in in self._like(_SIGN_IN):
-                headers = self._signed_in(sign_in, body)
-                if headers:
-                    return Identity(name, headers, f"{sign_up.name}, then {sign_in.name}", body)
+                for login in logins or [""]:
+                    headers = self._signed_in(sign_in, login, body)
+                    if headers:
+                        origin = f"{sign_up.name}, then {sign_in.name}"
+                        return Identity(name, headers, origin, body, sign_up, sign_in, login)
+            for login in logins:
+                if headers := self._let_in(f"{login}:{_password(body)}", "basic"):
+                    return Identity(name, headers, f"{sign_up.name}, and HTTP Basic", body)
         return None
 
-    def _signed_in(self, operation: Operation, account: Mapping[str, Any]) -> dict[str, str]:
-        login = next((account[one] for one in ("username", "email", "login") if one in account), "")
-        password = next((value for one, value in account.items() if "password" in one), "")
-        media = self._media(operation)
-        if "application/x-www-form-urlencoded" in media:
-            form = urlencode({"grant_type": "password", "username": login, "password": password}).encode()
+    def attempt(self, operation: Operation, login: str, account: Mapping[str, Any]) -> Exchange | None:
+        """Sign in with this account; None where the operation wants something else."""
+        if "application/x-www-form-urlencoded" in self._media(operation):
+            fields = {"grant_type": "password", "username": login, "password": _password(account)}
             kind = {"Content-Type": "application/x-www-form-urlencoded"}
-            answer = self._live.send("POST", operation.path, content=form, headers=kind)
-        else:
-            body = self._body(operation)
-            if not isinstance(body, dict):
-                return {}
-            known = {one: account[one] for one in body if one in account}
-            if not any("password" in one for one in known):
-                return {}
-            answer = self._live.send("POST", operation.path, json_body={**body, **known})
+            return self._live.send("POST", operation.path, content=urlencode(fields).encode(), headers=kind)
+        body = self._body(operation)
+        if not isinstance(body, dict):
+            return None
+        known = {one: account[one] for one in body if one in account}
+        if not any("password" in one for one in known):
+            return None
+        return self._live.send("POST", operation.path, json_body={**body, **known})
+
+    def _signed_in(self, operation: Operation, login: str, account: Mapping[str, Any]) -> dict[str, str]:
+        answer = self.attempt(operation, login, account)
+        if answer is None:
+            return {}
         given = answer.json if isinstance(answer.json, dict) else {}
         secret = next((given[one] for one in _GIVEN if isinstance(given.get(one), str)), "")
         if answer.status not in (200, 201) or not secret:
             return {}
-        self._live.secrets[secret] = "$API_KEY"
+        return self._let_in(secret)
+
+    def _let_in(self, secret: str, kind: str = "") -> dict[str, str]:
+        """Return the headers with which some scheme, or some of this kind, takes the secret."""
         for scheme in schemes(self._document).values():
             headers = header(scheme, secret)
-            if self._is_let_in(headers):
+            if kind in ("", str(scheme.get("scheme", "")).lower()) and self._is_let_in(headers):
+                self._hide(secret, headers)
                 return headers
         return {}
 
+    def _hide(self, secret: str, headers: Mapping[str, str]) -> None:
+        basic = [value[6:] for value in headers.values() if value.startswith("Basic ")]
+        self._live.secrets |= dict.fromkeys((secret, *basic), "$API_KEY")
+
     def _is_let_in(self, headers: Mapping[str, str]) -> bool:
         """Tell whether an operation that refuses others takes this key."""
-        nonsense = dict.fromkeys(headers, "Bearer nonsense")
+        # Basic as "nonsense:nonsense", Bearer or nothing else.
+        nonsense = {
+            name: "Basic bm9uc2Vuc2U6bm9uc2Vuc2U=" if value.startswith("Basic ") else "Bearer nonsense"
+            for name, value in headers.items()
+        }
         for operation in self._askable():
             # One that takes nonsense too is a finding of its own; it refuses at least nothing at all.
-            answers = [self._live.send("GET", operation.path, headers=other) for other in (nonsense, {})]
+            answers = [self._ask(operation, other) for other in (nonsense, {})]
             if any(refused.status in (401, 403) for refused in answers):
-                let_in = self._live.send("GET", operation.path, headers=headers)
+                let_in = self._ask(operation, headers)
                 if let_in.status not in (0, 401, 403):
                     return True
         return False
 
-    def _askable(self) -> Iterator[Operation]:
-        return (one for one in self.protected if one.method == "GET" and "{" not in one.path)
+    def _ask(self, operation: Operation, headers: Mapping[str, str]) -> Exchange:
+        body = self._body(operation) if operation.method == "POST" else None
+        return self._live.send(operation.method, operation.path, json_body=body, headers=headers)
+
+    def _askable(self) -> list[Operation]:
+        """Return what can be asked without an id: readings, or else creations."""
+        askable = [one for one in self.protected if "{" not in one.path]
+        readings = [one for one in askable if one.method == "GET"]
+        return readings or [one for one in askable if one.method == "POST"]
 
     def _like(self, pattern: re.Pattern[str]) -> Iterator[Operation]:
         for operation in self._document.operations:

@@ -1,6 +1,7 @@
 """The project's source: its Python files, parsed, and what git says of the others."""
 
 import ast
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ _SKIPPED = frozenset(
     }
 )
 _TESTS = ("tests", "test")
+_ASIDE = re.compile(r"(^|/)(alembic|docs?|examples?|migrations|scripts)/|(^|/)(setup|noxfile)\.py$")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,12 @@ class Module:
         return (
             any(folder in _TESTS for folder in folders) or name == "conftest.py" or name.startswith("test_")
         )
+
+    @property
+    def is_aside(self) -> bool:
+        """Tell whether it stands beside what is served: a migration, a script, an example."""
+        migration = "/versions/" in f"/{self.path}" and "down_revision" in self.text
+        return migration or _ASIDE.search(self.path) is not None
 
     def walk(self) -> Iterator[ast.AST]:
         """Give every node of the tree."""

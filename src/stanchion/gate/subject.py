@@ -4,6 +4,7 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stanchion.gate.model import NotChecked
@@ -134,6 +135,10 @@ class Subject:
     fetch: Callable[[], Mapping[str, Any]] | None = None
     """Gets the document of a backend of which only the URL is known."""
     start: "Callable[[Document], Running] | None" = None
+    again: Callable[[Mapping[str, str]], list[str]] | None = None
+    """Imports the app once more, with these variables, and tells the URLs of its engines."""
+    against: Path | None = None
+    """The OpenAPI document of the last release, where one was named."""
 
     @cached_property
     def running(self) -> "Running":

@@ -18,6 +18,8 @@ _UNIQUE = re.compile(
     r"(^|_)(email|mail|user_?name|login|handle|slug|code|sku|isbn|phone|title|name)$", re.IGNORECASE
 )
 _DEEPEST = 6
+_APART = 1000
+"""How far from the least number those begin of which no two are the same: there the app may have its own."""
 _FORMATS = {
     "email": "probe{n}@example.com",
     "uri": "https://example.com/{n}",
@@ -40,6 +42,8 @@ class Values:
     def __init__(self, document: Document) -> None:
         self._document = document
         self._numbers = itertools.count(1)
+        self.varied = False
+        """No number is given twice, as no text is, where the schema allows it."""
 
     def make(self, schema: Any, name: str = "", depth: int = 0) -> Any:
         """Return a value of the schema; None where none is known."""
@@ -69,7 +73,7 @@ class Values:
         if kind == "string":
             return self._string(schema, name, example)
         if kind in ("integer", "number"):
-            return self._number(schema, kind) if example is None else example
+            return self._number(schema, kind) if example is None or self.varied else example
         return {"boolean": True, "null": None}.get(str(kind), example)
 
     def _merged(self, schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,8 +136,7 @@ class Values:
         pattern = schema.get("pattern")
         return otherwise if pattern and not _matches(pattern, text) else text
 
-    @staticmethod
-    def _number(schema: Mapping[str, Any], kind: str) -> int | float:
+    def _number(self, schema: Mapping[str, Any], kind: str) -> int | float:
         least = schema.get("minimum")
         if least is None and "exclusiveMinimum" in schema:
             least = schema["exclusiveMinimum"] + 1
@@ -141,6 +144,9 @@ class Values:
         if most is None and "exclusiveMaximum" in schema:
             most = schema["exclusiveMaximum"] - 1
         made = 1 if least is None else least
+        if self.varied:
+            other = made + _APART + next(self._numbers)
+            made = other if most is None or other <= most else made
         if most is not None and made > most:
             made = most
         above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")

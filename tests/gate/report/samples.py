@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from stanchion.gate import Finding, Kind, Line, Report, Result, Rule, Severity, Verdict
+from stanchion.gate.model import Exercised
 
 HOSTILE = "[red]not red[/red] <script>alert(1)</script> \x1b[31mred\x1b[0m {{ 7 * 7 }} & \u202egnp"
 LONG = "\n".join(f"line {number}: {'x' * 60}" for number in range(500))
@@ -63,4 +64,9 @@ FULL = Report(
     ),
     seconds=4.123,
     notes=("The tables were made in a new database.",),
+    operations=(
+        Exercised("GET /api/todos", 200, 401),
+        Exercised("GET /", 200, 0),
+        Exercised("POST /<b>import</b>", 0, 422, "it was not seen to succeed: the last answer was 422"),
+    ),
 )

@@ -121,6 +121,8 @@ def test_the_figures_and_the_checklist_are_there() -> None:
     assert "– type hints everywhere not checked: no rule yet" in text  # noqa: RUF001
     assert "the database <b>did not</b> answer D01 What D01 asks; D02 What D02 asks" in text
     assert "Suspected, and shown not to happen: 1" in text
+    assert "2 of 3 were seen to succeed, 2 to refuse; of 1 something is missing" in text
+    assert "GET /api/todos 200 401 GET / 200 –" in text  # noqa: RUF001
     assert text.count("✓") == 1
     assert [text for text in page.texts["article"] if "S01" in text] == page.texts["article"][:1]
 

@@ -39,6 +39,15 @@ def test_each_line_of_the_checklist_has_a_mark_and_a_word() -> None:
     assert lines.index("Output") < lines.index("Security") < lines.index("Findings")
 
 
+def test_the_operations_are_summed_up_and_the_gaps_named() -> None:
+    text = " ".join(shown(FULL).split())
+    assert "Operations 2 of 3 were seen to succeed, 2 to refuse; of 1 something is missing POST" in text
+    assert "POST /<b>import</b>: it was not seen to succeed: the last answer was 422" in text
+    whole = replace(FULL, operations=FULL.operations[:2])
+    assert "2 of 2 were seen to succeed, 1 to refuse; nothing is missing" in " ".join(shown(whole).split())
+    assert "Operations" not in shown(EMPTY)
+
+
 def test_the_most_severe_rule_is_first() -> None:
     text = shown(FULL)
     places = [text.index(f"{id} {severity}") for id, severity in [("S01", "critical"), ("S04", "major")]]
@@ -117,6 +126,12 @@ def test_the_reasons_are_shown_once_with_their_rules() -> None:
     assert "\n  the database <b>did not</b> answer\n      D01, D02\n" in text
     assert "\n  there is no stream\n      E01\n" in text
     assert "\n  no rule yet\n      26 of the checklist's lines: see above\n" in text
+
+
+def test_an_app_that_was_not_imported_is_in_doubt() -> None:
+    text = " ".join(shown(replace(FULL, error="KeyError: 'A' (main.py, line 3)")).split())
+    assert "The app could not be imported, so the score says little: KeyError: 'A' (main.py, line 3)" in text
+    assert "could not be imported" not in shown(FULL)
 
 
 def test_an_empty_report_claims_nothing() -> None:

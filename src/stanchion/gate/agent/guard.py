@@ -61,13 +61,13 @@ def watch(effects: "list[dict[str, Any]] | None") -> None:
 
 def place() -> dict[str, Any]:
     """Return the innermost line of the project on this thread's stack: file, line and function."""
-    for frame in _frames():
+    for frame in frames():
         if found := of_project(frame.f_code.co_filename):
             return {"file": found, "line": frame.f_lineno, "function": frame.f_code.co_name}
     return {"file": "", "line": 0, "function": ""}
 
 
-def _frames() -> Iterator[Any]:
+def frames() -> Iterator[Any]:
     """Give the stack from the inside out, through the greenlets in which SQLAlchemy runs async drivers."""
     frame: Any = sys._getframe(2)
     module: Any = sys.modules.get("greenlet")

@@ -7,10 +7,14 @@ import inspect
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from typing import Any
 
 from . import guard
+
+Effects = list[dict[str, Any]]
 
 _PACKAGES = ("fastapi", "starlette", "pydantic", "sqlalchemy", "sqlmodel", "uvicorn", "stanchion")
 loaded: dict[str, Any] = {}
@@ -19,12 +23,13 @@ loaded: dict[str, Any] = {}
 def load(entry: str, app_dir: str) -> dict[str, Any]:
     """Import `module:attribute` from `app_dir`, and describe it; `error` says why that cannot be."""
     sys.path.insert(0, app_dir)
-    effects: list[dict[str, Any]] = []
+    effects: Effects = []
     threads = set(threading.enumerate())
     guard.watch(effects)
     try:
         module_name, _, attribute = entry.partition(":")
-        module = importlib.import_module(module_name)
+        with _unserved(effects):
+            module = importlib.import_module(module_name)
         app = functools.reduce(getattr, (attribute or "app").split("."), module)
         if not hasattr(app, "router") and callable(app):
             app = app()  # a factory
@@ -41,6 +46,32 @@ def load(entry: str, app_dir: str) -> dict[str, Any]:
         return {"error": f"{entry} is no FastAPI app, but {type(app).__name__}", "effects": effects}
     loaded["app"] = app
     return {"entry": entry, "effects": effects, **_described(app, module)}
+
+
+@contextmanager
+def _unserved(effects: Effects) -> Iterator[None]:
+    """Let `uvicorn.run(app)` in a module do nothing but be noted: the import would never end."""
+    try:
+        uvicorn = importlib.import_module("uvicorn")
+    except ImportError:
+        yield
+        return
+
+    def note(*_arguments: Any, **_options: Any) -> None:
+        effects.append({"event": "uvicorn.run", "does": "starts a server", **guard.place()})
+
+    async def serve(*_arguments: Any, **_options: Any) -> None:
+        note()
+
+    with ExitStack() as until_the_end:
+        for holder, name, instead in (
+            (uvicorn, "run", note),
+            (uvicorn.Server, "run", note),
+            (uvicorn.Server, "serve", serve),
+        ):
+            until_the_end.callback(setattr, holder, name, getattr(holder, name))
+            setattr(holder, name, instead)
+        yield
 
 
 def _sentence(exc: BaseException) -> str:
@@ -104,7 +135,9 @@ def _is_given(context: Any) -> bool:
 
 
 def _middleware(one: Any) -> dict[str, Any]:
-    options = dict(getattr(one, "kwargs", None) or {})
+    options = dict(
+        getattr(one, "kwargs", None) or getattr(one, "options", None) or {}
+    )  # before Starlette 0.36
     return {
         "class": getattr(one.cls, "__name__", str(one.cls)),
         "bases": [base.__name__ for base in getattr(one.cls, "__mro__", ())],
@@ -117,15 +150,13 @@ def _middleware(one: Any) -> dict[str, Any]:
 
 def _routes(app: Any) -> Any:
     """Give each path operation once per method, however it is included or mounted."""
-    for context in _contexts(app):
+    for context in contexts(app):
         endpoint = getattr(context, "endpoint", None)
         dependant = getattr(context, "dependant", None)
         if endpoint is None or dependant is None:
             continue
-        code = inspect.unwrap(endpoint)
-        while isinstance(code, functools.partial):
-            code = code.func
-        file, line = _source(code)
+        code = function(endpoint)
+        file, line = source(endpoint)
         path = getattr(context, "path_format", None) or getattr(context, "path", "")
         for method in sorted(getattr(context, "methods", None) or ()):
             yield {
@@ -142,7 +173,7 @@ def _routes(app: Any) -> Any:
             }
 
 
-def _contexts(app: Any) -> Any:
+def contexts(app: Any) -> Any:
     """Give what FastAPI documents: since 0.137 the routes are a tree, before that a list."""
     iterate = getattr(importlib.import_module("fastapi.routing"), "iter_route_contexts", None)
     if iterate is not None:
@@ -151,14 +182,25 @@ def _contexts(app: Any) -> Any:
     yield from app.routes
 
 
-def _source(function: Any) -> tuple[str, int]:
-    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+def function(endpoint: Any) -> Any:
+    """Return what was written, of what decorators and partial() have made of it."""
+    code = inspect.unwrap(endpoint)
+    while isinstance(code, functools.partial):
+        code = code.func
+    return code
+
+
+def source(endpoint: Any) -> tuple[str, int]:
+    """Return the file and the line where an endpoint is written; nothing where that is not in the project."""
+    written = function(endpoint)
+    called = getattr(type(written), "__call__", None)  # noqa: B004 (its code is wanted, not whether it is there)
+    code = getattr(written, "__code__", None) or getattr(called, "__code__", None)
     if code is None:
         return "", 0
     return guard.of_project(code.co_filename), code.co_firstlineno
 
 
-def _name(call: Any) -> str:
+def name(call: Any) -> str:
     named = call if hasattr(call, "__qualname__") else type(call)
     return f"{named.__module__}.{named.__qualname__}"
 
@@ -166,7 +208,7 @@ def _name(call: Any) -> str:
 def _dependencies(dependant: Any) -> Any:
     for one in getattr(dependant, "dependencies", ()):
         if one.call is not None:
-            yield _name(one.call)
+            yield name(one.call)
         yield from _dependencies(one)
 
 

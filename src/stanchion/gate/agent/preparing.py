@@ -4,6 +4,7 @@ import asyncio
 import gc
 import runpy
 import sys
+from pathlib import Path
 from typing import Any
 
 from . import guard, serving
@@ -15,6 +16,7 @@ def run_module(name: str, arguments: list[str]) -> str:
     """Run a module as `python -m` does, under the guard. Raises what it raises; exit status 0 is success."""
     before = sys.argv
     sys.argv = [name, *arguments]
+    sys.path.insert(0, str(Path.cwd()))
     try:
         runpy.run_module(name, run_name="__main__", alter_sys=True)
     except SystemExit as exc:
@@ -22,6 +24,7 @@ def run_module(name: str, arguments: list[str]) -> str:
             raise RuntimeError(f"{name} {' '.join(arguments)} ended with {exc.code}") from None
     finally:
         sys.argv = before
+        sys.path.pop(0)
     return "done"
 
 
@@ -34,17 +37,30 @@ def create_tables() -> list[str]:
     models = _models() if "sqlalchemy" in sys.modules else []
     if not models:
         return []
-    from sqlalchemy import Engine
+    from sqlalchemy.engine import Engine  # where 1.4 has it too
+    from sqlalchemy.exc import SQLAlchemyError
 
     made: list[str] = []
-    for engine in {str(one.url): one for one in gc.get_objects() if isinstance(one, Engine)}.values():
-        if engine.dialect.is_async:
-            waiting = asyncio.run_coroutine_threadsafe(_create_async(engine, models), serving.loop())
-            made += waiting.result(_PATIENCE)
+    engines = [one for one in gc.get_objects() if isinstance(one, Engine)]
+    for url in {str(one.url) for one in engines}:
+        failure: Exception | None = None
+        for engine in [one for one in engines if str(one.url) == url]:
+            try:
+                made += _create_on(engine, models)
+                break
+            except SQLAlchemyError as exc:  # one of them may be there for reading alone
+                failure = exc
         else:
-            with engine.begin() as connection:
-                made += _create(connection, models)
+            raise failure or RuntimeError(url)
     return sorted(set(made))
+
+
+def _create_on(engine: Any, models: list[Any]) -> list[str]:
+    if engine.dialect.is_async:
+        waiting = asyncio.run_coroutine_threadsafe(_create_async(engine, models), serving.loop())
+        return waiting.result(_PATIENCE)
+    with engine.begin() as connection:
+        return _create(connection, models)
 
 
 async def _create_async(engine: Any, models: list[Any]) -> list[str]:

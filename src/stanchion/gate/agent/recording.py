@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
-from . import guard
+from . import guard, loading
 
 HEADER = b"x-stanchion-check"
 """Carries the number of a request; the app does not see it."""
@@ -29,8 +29,17 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-def records(numbers: list[int]) -> list[dict[str, Any] | None]:
-    """Hand over what was recorded of these requests; None where nothing arrived."""
+def records(numbers: list[int], patience: float = 0.0) -> list[dict[str, Any] | None]:
+    """Hand over what was recorded of these requests; None where nothing arrived.
+
+    An app raises what it has answered 500 for when the answer is out: `patience` is for how many
+    seconds that is waited for.
+    """
+    until = time.monotonic() + patience
+    while time.monotonic() < until and any(
+        number in _records and _records[number]["ended_at"] is None for number in numbers
+    ):
+        time.sleep(0.002)
     return [_records.pop(number, None) for number in numbers]
 
 
@@ -71,7 +80,7 @@ class _Recording:
             "left_at": None,
             "ended_at": None,
             "exception": None,
-            "route": "",
+            "endpoint": None,
         }
         if number:
             _records[number] = self.record
@@ -107,6 +116,7 @@ class _Recording:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.record["response_at"] = self.now()
+            self.record["endpoint"] = loading.source(self.scope.get("endpoint"))
         elif message["type"] == "http.response.body" and message.get("body"):
             self.record["chunks"].append([self.now(), len(message["body"])])
         await self._send(message)

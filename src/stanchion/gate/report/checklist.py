@@ -26,6 +26,15 @@ class State(StrEnum):
     """No rule applies."""
 
 
+_MARKS = {State.passed: "✓", State.proven: "✗", State.suspected: "?"}
+NO_MARK = "–"  # noqa: RUF001 (a dash that is as wide as the other marks)
+
+
+def mark(state: State) -> str:
+    """Return the sign of a verdict, of one column."""
+    return _MARKS.get(state, NO_MARK)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A line of the checklist, with the results of its rules."""

@@ -7,13 +7,11 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from stanchion.gate.model import Finding, Report, Verdict
-from stanchion.gate.report.checklist import State, checklist, sections, unchecked, unruled
+from stanchion.gate.report.checklist import State, checklist, mark, sections, unchecked, unruled
 from stanchion.gate.report.findings import groups
-from stanchion.gate.report.text import cut, own_version, percent, place, visible
+from stanchion.gate.report.text import cut, doubt, exercised, own_version, percent, place, visible
 
 _TEMPLATE = Path(__file__).with_name("html.jinja")
-_MARKS = {State.passed: "✓", State.proven: "✗", State.suspected: "?"}
-_NO_MARK = "–"  # noqa: RUF001 (a dash that is as wide as the other marks)
 
 
 def to_html(report: Report) -> str:
@@ -31,6 +29,8 @@ def to_html(report: Report) -> str:
             passed=sum(entry.state is State.passed for entry in entries),
             lines=len(entries),
             sections=sections(entries),
+            doubt=doubt(report),
+            exercised=exercised(report.operations),
             groups=groups(report),
             disproven=groups(report, Verdict.disproven),
             missed=unchecked(report),
@@ -64,7 +64,7 @@ def _evidence(finding: Finding) -> tuple[str, int]:
 
 
 def _mark(state: str) -> str:
-    return _MARKS.get(State(state), _NO_MARK)
+    return mark(State(state))
 
 
 def _slug(text: str) -> str:

@@ -1,6 +1,7 @@
 """The report as JSON: for scripts and baselines."""
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 from stanchion.gate.model import Finding, Report, Result, Rule
@@ -12,11 +13,14 @@ from stanchion.gate.report.text import own_version
 def to_json(report: Report) -> str:
     """Return the report as JSON, in ASCII. Keys are added over time, and none is renamed.
 
-    - `version`: of Stanchion; `target`: what was checked; `notes`: what was done to make it run.
+    - `version`: of Stanchion; `target`: what was checked; `notes`: what was done to make it run;
+      `error`: why it could not be imported, or empty.
     - `score`: 0 to 100; `verified`: which part of the rules that apply ran, 0 to 1; `seconds`.
     - `checklist`: every line in order: `line` (its name), `section`, `text`, `verdict` (proven,
       suspected, passed, partly, not checked, nothing to check), `rules` (ids), `reasons` (why some did
       not run).
+    - `operations`: the matrix: `operation`, `succeeded` and `refused` (the first status of each kind
+      that was seen, 0 where none was), `why` (why one is missing).
     - `results`: for each rule `rule` (its id), `title`, `severity`, `kind`, `line`, `verified`,
       `applies`, `reason` and `findings`.
     - A finding has `verdict` (proven, suspected, disproven), `message`, `operation`, `file`, `line`,
@@ -30,7 +34,9 @@ def to_json(report: Report) -> str:
         "verified": round(report.verified, 4),
         "seconds": round(report.seconds, 3),
         "notes": list(report.notes),
+        "error": report.error,
         "checklist": [_entry(entry) for entry in checklist(report)],
+        "operations": [asdict(row) for row in report.operations],
         "results": [_result(result) for result in report.results],
     }
     return json.dumps(content, indent=2) + "\n"

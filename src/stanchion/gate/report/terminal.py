@@ -5,14 +5,21 @@ from itertools import pairwise
 from rich.console import Console
 from rich.text import Text
 
-from stanchion.gate.model import Finding, Report, Severity
-from stanchion.gate.report.checklist import Entry, State, checklist, sections, unchecked, unruled
+from stanchion.gate.model import Exercised, Finding, Report, Severity
+from stanchion.gate.report.checklist import (
+    NO_MARK,
+    Entry,
+    State,
+    checklist,
+    mark,
+    sections,
+    unchecked,
+    unruled,
+)
 from stanchion.gate.report.findings import Group, groups
-from stanchion.gate.report.text import cut, place, summary, visible
+from stanchion.gate.report.text import cut, doubt, exercised, place, summary, visible
 
-_MARKS = {State.passed: "✓", State.proven: "✗", State.suspected: "?"}
-_NO_MARK = "–"  # noqa: RUF001 (a dash that is as wide as the other marks)
-_ASCII = {"✓": "+", "✗": "x", "?": "?", _NO_MARK: "-"}
+_ASCII = {"✓": "+", "✗": "x", "?": "?", NO_MARK: "-"}
 _STYLES = {State.passed: "green", State.proven: "bold red", State.suspected: "yellow"}
 _SEVERITIES = {Severity.critical: "bold red", Severity.major: "red", Severity.minor: "yellow"}
 _COLUMN = 2 + max(len(entry.line.text) for entry in checklist(Report("", ())))
@@ -38,6 +45,7 @@ class _Page:
             self._heading(name)
             for entry in entries:
                 self._entry(entry)
+        self._operations(report.operations)
         found = groups(report)
         if found:
             self._heading("Findings")
@@ -47,31 +55,39 @@ class _Page:
                 self._group(group)
         self._missing(report)
         self._write()
-        if not report.verified:
-            self._block("Nothing could be checked: the score says nothing.", style="bold red")
+        if warning := doubt(report):
+            self._block(warning, style="bold red")
         self._write(Text(summary(report), "bold"))
 
     def _entry(self, entry: Entry) -> None:
         state = entry.state
         style = _STYLES.get(state, "dim")
         said = "" if state is State.passed else entry.detail
-        mark = Text(f"  {self._mark(state)} ", style)
+        sign = Text(f"  {self._mark(state)} ", style)
         if not said:
-            self._write(mark, entry.line.text)
+            self._write(sign, entry.line.text)
         elif self._console.width < _COLUMN + 24:
-            self._write(mark, entry.line.text)
+            self._write(sign, entry.line.text)
             self._block(said, indent=6, style=style)
         else:
             first, *rest = self._wrapped(said, self._console.width - _COLUMN - 4, style)
-            self._write(mark, entry.line.text.ljust(_COLUMN), first)
+            self._write(sign, entry.line.text.ljust(_COLUMN), first)
             for line in rest:
                 self._write(" " * (_COLUMN + 4), line)
+
+    def _operations(self, operations: tuple[Exercised, ...]) -> None:
+        if not operations:
+            return
+        self._heading("Operations")
+        self._block(exercised(operations), indent=2)
+        for row in [row for row in operations if row.why][:_MOST]:
+            self._block(f"{row.operation}: {row.why}", indent=2, style="dim")
 
     def _group(self, group: Group) -> None:
         rule = group.rule
         severity = Text(rule.severity.value, _SEVERITIES.get(rule.severity, "dim"))
-        mark = Text(self._mark(State(group.verdict)), _STYLES[State(group.verdict)])
-        self._write(mark, " ", Text(rule.id, "bold"), " ", severity)
+        sign = Text(self._mark(State(group.verdict)), _STYLES[State(group.verdict)])
+        self._write(sign, " ", Text(rule.id, "bold"), " ", severity)
         self._block(rule.title, indent=2, style="bold")
         shown = group.findings[:_MOST]
         for finding, following in pairwise((*shown, None)):
@@ -127,8 +143,8 @@ class _Page:
         self._write(Text(text, "bold underline" if self._console.is_terminal else "bold"))
 
     def _mark(self, state: State) -> str:
-        mark = _MARKS.get(state, _NO_MARK)
-        return mark if self._clean(mark) == mark else _ASCII[mark]
+        sign = mark(state)
+        return sign if self._clean(sign) == sign else _ASCII[sign]
 
     def _block(self, text: str, *, indent: int = 0, style: str = "") -> None:
         for line in self._wrapped(text, self._console.width - indent, style):

@@ -2,9 +2,10 @@
 
 import math
 import re
+from collections.abc import Collection
 from importlib.metadata import version
 
-from stanchion.gate.model import Finding, Report, Verdict
+from stanchion.gate.model import Exercised, Finding, Report, Verdict
 
 # Controls (not tab and line feed), what turns the direction of text, line separators, and lone surrogates.
 _INVISIBLE = re.compile(
@@ -48,6 +49,22 @@ def summary(report: Report) -> str:
         f"{report.count(Verdict.proven)} proven, {report.count(Verdict.suspected)} suspected; "
         f"{report.seconds:.1f} s"
     )
+
+
+def doubt(report: Report) -> str:
+    """Return why the score says little or nothing; empty where it does."""
+    if not report.verified:
+        return "Nothing could be checked: the score says nothing."
+    return f"The app could not be imported, so the score says little: {report.error}" if report.error else ""
+
+
+def exercised(operations: Collection[Exercised]) -> str:
+    """Return the matrix in one line."""
+    succeeded = sum(bool(row.succeeded) for row in operations)
+    refused = sum(bool(row.refused) for row in operations)
+    gaps = sum(bool(row.why) for row in operations)
+    what = "nothing is missing" if not gaps else f"of {gaps} something is missing"
+    return f"{succeeded} of {len(operations)} were seen to succeed, {refused} to refuse; {what}"
 
 
 def own_version() -> str:

@@ -44,9 +44,20 @@ from stanchion.gate.subject import Subject
 
 _FILE = ".env.example"
 _VARIABLE = re.compile(r"^\s*#?\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", re.MULTILINE)
-_ASIDE = re.compile(r"(^|/)(alembic|docs?|examples?|migrations|scripts)/")
 _OF_THE_SYSTEM = frozenset(
-    {"CI", "HOME", "HOSTNAME", "LANG", "PATH", "PWD", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"}
+    {
+        "CI",
+        "HOME",
+        "HOSTNAME",
+        "LANG",
+        "PATH",
+        "PWD",
+        "TMPDIR",
+        "TZ",
+        "USER",
+        "VIRTUAL_ENV",
+        "WEB_CONCURRENCY",
+    }
 )
 _DEFAULTS = ("default", "default_factory")
 
@@ -85,7 +96,7 @@ class _Settings:
 )
 def incomplete_env_example(subject: Subject) -> Iterator[Finding]:
     """Compare what the code reads with what is written there."""
-    modules = [module for module in subject.code if not _ASIDE.search(module.path)]
+    modules = [module for module in subject.code if not module.is_aside]
     variables = [*reads(modules), *_required(modules)]
     if not variables:
         raise NotChecked("the code needs nothing from the environment", applies=False)

@@ -40,7 +40,6 @@ _CONSTANT = re.compile(
     r"((API|APP|CACHE|DATABASE|DB|MAIL|MONGO|MYSQL|POSTGRES|RABBITMQ|REDIS|SERVER|SMTP)_)?(DEBUG|HOST|PORT)"
 )
 _LIBRARIES = ("configparser", "decouple", "dynaconf", "environ", "environs", "goodconf", "starlette.config")
-_ASIDE = re.compile(r"(^|/)(alembic|docs?|examples?|migrations|scripts|versions)/")
 
 
 @rule(
@@ -52,7 +51,7 @@ _ASIDE = re.compile(r"(^|/)(alembic|docs?|examples?|migrations|scripts|versions)
 )
 def settings_in_code(subject: Subject) -> Iterator[Finding]:
     """Find the constants, and the scattered reads."""
-    modules = [module for module in subject.code if not _ASIDE.search(module.path)]
+    modules = [module for module in subject.code if not module.is_aside]
     for module in modules:
         yield from _constants(module)
     found = list(reads(modules))

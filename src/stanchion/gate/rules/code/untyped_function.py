@@ -26,7 +26,6 @@ def read_todo(todo_id: int) -> TodoResponse:
 """
 
 import ast
-import re
 from collections.abc import Iterator
 
 from stanchion.gate.model import Finding, Kind, Line, Severity, Verdict, rule
@@ -35,7 +34,6 @@ from stanchion.gate.subject import Subject
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
-_ASIDE = re.compile(r"(^|/)(alembic|docs?|examples?|migrations|scripts|versions)/|(^|/)(setup|noxfile)\.py$")
 _METHODS = frozenset({"api_route", "delete", "get", "head", "options", "patch", "post", "put", "trace"})
 
 
@@ -51,7 +49,7 @@ def untyped_function(subject: Subject) -> Iterator[Finding]:
     found = [
         (_decorator(function) is None, module, function, missing)
         for module in subject.code
-        if module.tree is not None and not _ASIDE.search(module.path)
+        if module.tree is not None and not module.is_aside
         for function, is_method in _public(module.tree.body)
         if (missing := _missing(function, is_method=is_method))
     ]

@@ -54,6 +54,11 @@ _URL = re.compile(
     r"(sqlite|postgres(ql)?|mysql|mariadb|oracle|mssql|cockroachdb|mongodb)(\+\w+)?://.", re.IGNORECASE
 )
 _IN_MEMORY = re.compile(r"^sqlite(\+\w+)?://(/?$|/:memory:|.*mode=memory)", re.IGNORECASE)
+_SQLITE = re.compile(r"sqlite(\+\w+)?:///?", re.IGNORECASE)
+_PATHS = frozenset(
+    {"Path", "__file__", "abspath", "dirname", "getcwd", "join", "os", "pathlib", "resolve", "str"}
+)
+"""What makes the path of a file out of where the code stands."""
 _PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
 
 
@@ -93,6 +98,8 @@ def _written(code: tuple[Module, ...], module: Module, node: ast.expr) -> tuple[
     if text is not None:
         found = _URL.match(text) and not _IN_MEMORY.match(text)
         return (module, node.lineno) if found else None
+    if isinstance(node, ast.BinOp | ast.JoinedStr) and _SQLITE.match(_beginning(node)):
+        return (module, node.lineno) if _is_of_the_code(module, node) else None
     if not isinstance(node, ast.Name | ast.Attribute):
         return None
     if isinstance(node, ast.Name) and node.id in assignments(module):
@@ -106,6 +113,25 @@ def _written(code: tuple[Module, ...], module: Module, node: ast.expr) -> tuple[
     if len(values) != 1 or isinstance(values[0], ast.Name | ast.Attribute):
         return None
     return _written(code, holder, values[0])
+
+
+def _beginning(node: ast.expr) -> str:
+    """Return the text with which a sum or an f-string begins; nothing where that is no text."""
+    while isinstance(node, ast.BinOp | ast.JoinedStr):
+        node = node.left if isinstance(node, ast.BinOp) else node.values[0]
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _is_of_the_code(module: Module, node: ast.expr, depth: int = 5) -> bool:
+    """Tell whether it is made of texts and of where the code stands, and of nothing from elsewhere."""
+    for one in ast.walk(node):
+        if isinstance(one, ast.Attribute) and one.attr in ("environ", "getenv"):
+            return False
+        if isinstance(one, ast.Name) and one.id not in _PATHS:
+            values = assignments(module).get(one.id, ())
+            if len(values) != 1 or not depth or not _is_of_the_code(module, values[0], depth - 1):
+                return False
+    return True
 
 
 def _text(module: Module, node: ast.expr, depth: int = 3) -> str | None:

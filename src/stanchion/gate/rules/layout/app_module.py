@@ -5,8 +5,9 @@
 Looks at the imported app for the CORS middleware and for a lifespan.
 
 ## Why it is bad
-Without CORS no frontend of another origin can read an answer. Without a lifespan what the app opens, its
-engine above all, is closed by nobody.
+Without CORS no frontend of another origin can read an answer; an app that sends its own pages needs none.
+Without a lifespan what the app opens, its engine above all, is closed by nobody; where nothing that stays
+open is imported, none is asked for.
 
 ## Example
 ```python
@@ -29,8 +30,24 @@ app.add_middleware(CORSMiddleware, allow_origins=settings.CORS_ORIGINS)
 from collections.abc import Iterator
 
 from stanchion.gate.model import Finding, Kind, Line, Severity, Verdict, rule
-from stanchion.gate.origins import has_cors
+from stanchion.gate.origins import has_cors, serves_pages
 from stanchion.gate.subject import Subject
+
+_OPENED = frozenset(
+    {"aiohttp", "aiokafka", "aiomysql", "asyncpg", "databases", "elasticsearch", "httpx", "motor", "peewee"}
+    | {
+        "psycopg",
+        "psycopg2",
+        "psycopg_pool",
+        "pymongo",
+        "redis",
+        "sqlalchemy",
+        "sqlite3",
+        "sqlmodel",
+        "tortoise",
+    }
+)
+"""What is opened once and is to be closed: engines, pools, clients."""
 
 
 @rule(
@@ -43,8 +60,8 @@ from stanchion.gate.subject import Subject
 def app_module(subject: Subject) -> Iterator[Finding]:
     """Look at what was imported."""
     app = subject.app
-    missing = [] if has_cors(app) else ["CORS middleware"]
-    if not app.has_lifespan:
+    missing = [] if has_cors(app) or serves_pages(subject) else ["CORS middleware"]
+    if not app.has_lifespan and any(module.imports & _OPENED for module in subject.code):
         missing.append("lifespan")
     for what in missing:
         yield Finding(

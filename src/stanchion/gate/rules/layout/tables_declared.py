@@ -27,7 +27,10 @@ from collections.abc import Iterator
 from stanchion.gate.model import Finding, Kind, Line, NotChecked, Severity, Verdict, rule
 from stanchion.gate.subject import Subject
 
-_TABLE = re.compile(r"table=True|__tablename__|mapped_column\(|\bTable\(")
+# The last is FastAPI Users': its tables are named in its own classes.
+_TABLE = re.compile(
+    r"table=True|__tablename__|mapped_column\(|\bTable\(|class \w+\([^)]*\bSQLAlchemyBase\w*Table"
+)
 
 
 @rule(

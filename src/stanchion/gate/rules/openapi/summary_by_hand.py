@@ -3,7 +3,7 @@
 
 ## What it does
 Looks for operations with neither a description nor a summary, other than the one that FastAPI makes of the
-function's name (`Read Todo`), and for operation ids that are there twice.
+function's name (`Read Todo`), and for operation ids that are there twice. What a library brings is left out.
 
 ## Why it is bad
 The list at `/docs` repeats the paths, and says nothing of what an operation does or leaves alone. Operation
@@ -27,6 +27,7 @@ def read_todo(todo_id: int) -> Todo:
 
 from collections.abc import Iterator
 
+from stanchion.gate.evidence import is_of_library
 from stanchion.gate.model import Finding, Kind, Line, Severity, Verdict, rule
 from stanchion.gate.subject import Operation, Subject
 
@@ -42,7 +43,7 @@ def summary_by_hand(subject: Subject) -> Iterator[Finding]:
     """Find what FastAPI had to make up, and the ids."""
     first: dict[str, Operation] = {}
     for operation in subject.document.operations:
-        if not _described(subject, operation):
+        if not _described(subject, operation) and not is_of_library(subject, operation):
             summary = operation.spec.get("summary")
             yield Finding(
                 message="The operation has no description, and its summary only repeats the function's name."

@@ -7,7 +7,8 @@ a POST with JSON.
 
 ## Why it is bad
 Without the headers the browser keeps the answer from the page, and the frontend shows an error that no
-server log explains. An app without the middleware can have no frontend on another origin.
+server log explains. An app without the middleware can have no frontend on another origin; one that sends
+its own pages needs none.
 
 ## Example
 ```python
@@ -29,8 +30,8 @@ app.add_middleware(
 from collections.abc import Iterator
 
 from stanchion.gate.evidence import seen
-from stanchion.gate.model import Finding, Kind, Line, Severity, rule
-from stanchion.gate.origins import configured_origins, has_cors
+from stanchion.gate.model import Finding, Kind, Line, NotChecked, Severity, rule
+from stanchion.gate.origins import configured_origins, has_cors, lets_everybody_in, serves_pages
 from stanchion.gate.subject import Subject
 
 
@@ -44,8 +45,14 @@ from stanchion.gate.subject import Subject
 def configured_origin_let_in(subject: Subject) -> Iterator[Finding]:
     """Ask as the frontend's page would."""
     live = subject.running.live
-    path = next((one.path for one in subject.document.operations if "{" not in one.path), "/")
+    open_paths = [one for one in subject.document.operations if "{" not in one.path]
+    first = next((one for one in open_paths if one.method == "GET"), next(iter(open_paths), None))
+    path = first.path if first else "/"
     if not has_cors(subject.app):
+        if serves_pages(subject):
+            raise NotChecked(
+                "the app sends its own pages, and has no CORS for those of others", applies=False
+            )
         exchange = live.send("GET", path, headers={"Origin": "http://localhost:3000"})
         if "access-control-allow-origin" not in exchange.response_headers:
             yield seen(
@@ -56,7 +63,10 @@ def configured_origin_let_in(subject: Subject) -> Iterator[Finding]:
                 advice="Add CORSMiddleware with the origins of your frontends, from the settings.",
             )
         return
-    origins = configured_origins(subject.app) or ["http://localhost:3000"]
+    origins = configured_origins(subject.app)
+    if not origins and not lets_everybody_in(subject.app):
+        raise NotChecked("CORSMiddleware names no origin here: give it one with --env")
+    origins = origins or ["http://localhost:3000"]
     posted = next((one for one in subject.document.operations if one.method == "POST"), None)
     preflight = {
         "Origin": origins[0],

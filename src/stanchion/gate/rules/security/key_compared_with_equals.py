@@ -3,7 +3,8 @@
 
 ## What it does
 Looks for a comparison with `==` or `!=` where one side is named like a secret (`api_key`, `token`,
-`password`, `signature`).
+`password`, `signature`). What is compared in a query, such as `where(Key.digest == digest)`, is left out: the
+database compares it.
 
 ## Why it is bad
 `==` stops at the first byte that differs. Whoever can measure the answer many times learns the secret
@@ -27,8 +28,10 @@ import re
 from collections.abc import Iterator
 
 from stanchion.gate.model import Finding, Kind, Line, Severity, Verdict, rule
+from stanchion.gate.names import last
 from stanchion.gate.subject import Subject
 
+_QUERIES = frozenset({"and_", "exists", "filter", "having", "join", "not_", "or_", "outerjoin", "where"})
 _SECRET = re.compile(
     r"(^|_)(api_?key|secret(_key)?|token|password|passwd|signature|hmac|digest)$", re.IGNORECASE
 )
@@ -50,8 +53,15 @@ def key_compared_with_equals(subject: Subject) -> Iterator[Finding]:
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and _takes_from_client(function)
             for node in ast.walk(function)
         }
+        queried = {
+            id(node)
+            for call in module.walk()
+            if isinstance(call, ast.Call) and last(call.func) in _QUERIES
+            for given in call.args
+            for node in ast.walk(given)
+        }
         for node in module.walk():
-            if not isinstance(node, ast.Compare) or len(node.ops) != 1:
+            if not isinstance(node, ast.Compare) or len(node.ops) != 1 or id(node) in queried:
                 continue
             if not isinstance(node.ops[0], ast.Eq | ast.NotEq):
                 continue

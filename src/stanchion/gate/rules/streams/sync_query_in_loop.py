@@ -29,7 +29,7 @@ from dataclasses import replace
 
 from stanchion.gate.evidence import seen
 from stanchion.gate.model import Finding, Kind, Line, Severity, rule
-from stanchion.gate.queries import reading
+from stanchion.gate.queries import reading, readings
 from stanchion.gate.subject import Subject
 
 
@@ -44,25 +44,20 @@ def sync_query_in_loop(subject: Subject) -> Iterator[Finding]:
     """Ask what is read and made, and look at the thread of each statement."""
     reading(subject)
     running = subject.running
-    for resource in running.made():
-        for operation in (resource.create, resource.listing, resource.read):
-            if operation is None:
-                continue
-            if operation is resource.create:
-                exchange = running.ask(operation, json_body=running.journey.body(operation))
-            else:
-                path = resource.path if operation is resource.listing else running.journey.last(resource)
-                exchange = running.ask(operation, path or operation.path)
-            (inside,) = running.live.inside(exchange)
-            blocking = [one for one in inside.get("statements", ()) if one["in_loop"]]
-            if blocking:
-                finding = seen(
-                    subject,
-                    operation,
-                    exchange,
-                    message="A sync query runs in the event loop: nobody else is answered meanwhile.",
-                    figure=f"{len(blocking)} statements in the loop's own thread: {blocking[0]['sql']}",
-                    advice="Make the path operation `def`, or use an AsyncSession.",
-                )
-                first = blocking[0]
-                yield replace(finding, file=first["file"] or finding.file, line=first["line"] or finding.line)
+    created = [one.create for one in running.journey.resources if one.create and not one.why]
+    for operation, path in (*((one, one.path) for one in created), *readings(subject)):
+        body = running.journey.body(operation) if operation.method == "POST" else None
+        exchange = running.ask(operation, path, json_body=body, read_for=1)
+        (inside,) = running.live.inside(exchange)
+        blocking = [one for one in inside.get("statements", ()) if one["in_loop"]]
+        if blocking:
+            finding = seen(
+                subject,
+                operation,
+                exchange,
+                message="A sync query runs in the event loop: nobody else is answered meanwhile.",
+                figure=f"{len(blocking)} statements in the loop's own thread: {blocking[0]['sql']}",
+                advice="Make the path operation `def`, or use an AsyncSession.",
+            )
+            first = blocking[0]
+            yield replace(finding, file=first["file"] or finding.file, line=first["line"] or finding.line)

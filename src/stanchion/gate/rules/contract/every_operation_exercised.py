@@ -1,0 +1,123 @@
+"""
+# T01: every operation is reached, succeeds and refuses
+
+## What it does
+Asks every operation that no other rule has seen to succeed, with the ids of what was made and a body of its
+schema, and every one that was not seen to refuse, with an unknown id, a wrong body or parameter, or no key.
+The matrix is in the report, with the reason for each gap. Where a request lands in another path operation
+than the one that the document promises, that is proven: it can never be reached. Where a success was not
+seen, the rule says so and does not count as verified.
+
+## Why it is bad
+Routes are tried in the order of their declaration. `/todos/{todo_id}` before `/todos/archive` takes its
+requests, and answers 422 for the id `archive`; both look right in `/docs`. And an operation that nobody has
+ever called is where the next release breaks.
+
+## Example
+```python
+@app.get("/todos/{todo_id}")
+async def read_todo(todo_id: int) -> Todo: ...
+
+
+@app.get("/todos/archive")
+async def read_archive() -> list[Todo]: ...
+```
+
+## Use instead
+```python
+@app.get("/todos/archive")
+async def read_archive() -> list[Todo]: ...
+
+
+@app.get("/todos/{todo_id}")
+async def read_todo(todo_id: int) -> Todo: ...
+```
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from urllib.parse import quote
+
+from stanchion.gate.evidence import seen
+from stanchion.gate.journey import Journey
+from stanchion.gate.live import Exchange
+from stanchion.gate.matrix import matrix
+from stanchion.gate.model import Finding, Kind, Line, NotChecked, Severity, rule
+from stanchion.gate.running import Running
+from stanchion.gate.subject import Operation, Subject
+
+_SHOWN = 5
+
+
+@rule(
+    "T01",
+    "Every operation is reached, succeeds and refuses",
+    severity=Severity.major,
+    kind=Kind.live,
+    line=Line.crud,
+)
+def every_operation_exercised(subject: Subject) -> Iterator[Finding]:
+    """Fill the gaps of the matrix, and report what another operation took."""
+    running = subject.running
+    journey = running.journey  # it fills most of the matrix
+    operations = {one.name: one for one in subject.document.operations}
+    never_reached = set()
+    for row in matrix(running.document, running.live.asked):
+        operation = operations[row.operation]
+        # What is deleted here without having been made here could be what the other rules use.
+        if not row.succeeded and operation.method != "DELETE":
+            exchange = running.try_out(operation)
+            if (taken := _taken(subject, operation, exchange)) is not None:
+                never_reached.add(row.operation)
+                yield taken
+        if not row.refused:
+            _refuse(running, journey, operation)
+    rows = matrix(running.document, running.live.asked)
+    gaps = [row for row in rows if row.why and row.operation not in never_reached]
+    if gaps:
+        shown = "; ".join(f"{row.operation}: {row.why}" for row in gaps[:_SHOWN])
+        more = f"; and {len(gaps) - _SHOWN} more" if len(gaps) > _SHOWN else ""
+        raise NotChecked(
+            f"{len(gaps)} of {len(operations)} operations were not seen to do both: {shown}{more}"
+        )
+
+
+def _taken(subject: Subject, operation: Operation, exchange: Exchange) -> Finding | None:
+    """Return a finding where another path operation than the promised one was run."""
+    promised = subject.route(operation)
+    if promised is None or not promised.file:
+        return None
+    (inside,) = subject.running.live.inside(exchange)
+    file, line = inside.get("endpoint") or ("", 0)
+    if not file or (file, line) == (promised.file, promised.line):
+        return None
+    other = next((one for one in subject.app.routes if (one.file, one.line) == (file, line)), None)
+    if other is None:
+        return None
+    return seen(
+        subject,
+        operation,
+        exchange,
+        message=f"It is never reached: {other.operation} is declared before it, and takes its requests.",
+        figure=f"run: {other.name} ({file}, line {line})",
+        advice=f"Declare it before {other.path}.",
+    )
+
+
+def _refuse(running: Running, journey: Journey, operation: Operation) -> None:
+    """Ask for what is not there, with a wrong body, a wrong value or no key, until it refuses."""
+    path = journey.path(operation)
+    attempts: list[Callable[[], Exchange]] = []
+    if "{" in operation.path:
+        attempts.append(partial(running.try_out, operation, journey.path_of_nothing(operation)))
+    if operation.spec.get("requestBody"):
+        attempts.append(partial(running.ask, operation, path, json_body="no object", read_for=1))
+    for one in operation.parameters:
+        if one.get("in") == "query":
+            wrong = f"{path.partition('?')[0]}?{quote(one['name'])}=%00-no-such-value"
+            attempts.append(partial(running.ask, operation, wrong, read_for=1))
+    if any(running.document.security(operation)):
+        attempts.append(partial(running.live.send, operation.method, path, read_for=1))
+    for attempt in attempts:
+        if 400 <= attempt().status < 500:
+            return
