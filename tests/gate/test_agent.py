@@ -14,6 +14,7 @@ import pytest
 
 from stanchion.gate import Finding, Kind, Line, Options, Project, Report, Rule, Severity, Verdict, check
 from stanchion.gate.agent import guard
+from stanchion.gate.evidence import seen
 from stanchion.gate.model import NotChecked
 from stanchion.gate.process import Agent, AgentError
 from stanchion.gate.subject import Subject
@@ -129,6 +130,44 @@ def rates() -> str:
     said = reason(check(write(tmp_path, main=text), rules=[LIVE]))
     assert said.startswith("the app's connection to 192.0.2.1:443 was refused (main.py, line 11): ")
     assert said.endswith("allow it with --allow HOST:PORT if it is there to be written to")
+
+
+@pytest.mark.slow
+def test_what_needs_a_refused_connection_proves_nothing(tmp_path: Path) -> None:
+    """The rest of the app is judged all the same."""
+    text = """
+import socket
+
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/rates")
+def rates() -> str:
+    with socket.create_connection(("192.0.2.1", 443), timeout=5):
+        return "connected"
+
+
+@app.get("/broken")
+def broken() -> str:
+    raise RuntimeError("broken")
+"""
+
+    def failing(subject: Subject) -> Iterable[Finding]:
+        for operation in subject.document.operations:
+            exchange = subject.running.ask(operation)
+            assert exchange.status == 500
+            assert "x-stanchion-kept" not in exchange.response_headers
+            yield seen(subject, operation, exchange, message="It fails.", advice="Mend it.")
+
+    report = check(write(tmp_path, main=text), rules=[replace(LIVE, check=failing)])
+    rates, broken = report.results[0].findings
+    assert (rates.verdict, broken.verdict) == (Verdict.suspected, Verdict.proven)
+    assert rates.evidence.endswith("\nthe gate kept the app from 192.0.2.1:443 (see --allow)")
+    (note,) = report.notes
+    assert note.startswith("the app's connection to 192.0.2.1:443 was refused (main.py, line 11): ")
+    assert note.endswith("; what GET /rates answers without it proves nothing")
 
 
 @pytest.mark.slow
@@ -362,6 +401,7 @@ def test_what_the_guard_lets_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "allowed": frozenset({"db:1", "10.0.0.1:1"}),
         "refused": [],
         "effects": None,
+        "told": None,
     }
     monkeypatch.setattr(guard, "_state", state)
     hook = guard._audit

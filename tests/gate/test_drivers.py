@@ -24,6 +24,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str,
         "allowed": frozenset({ALLOWED}),
         "refused": [],
         "effects": None,
+        "told": None,
     }
     monkeypatch.setattr(guard, "_state", made)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))

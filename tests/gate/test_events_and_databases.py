@@ -35,7 +35,13 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 engine = create_engine(os.environ.get("SQLALCHEMY_DATABASE_URI", "sqlite:///./one.db"))
-other = create_async_engine("sqlite+aiosqlite:///./two.db")
+
+
+def second() -> str:
+    return "sqlite+aiosqlite:///./two.db"
+
+
+other = create_async_engine(second())
 app = FastAPI()
 
 

@@ -32,6 +32,14 @@ CONTENT: dict[str, Any] = {
                 "responses": {"200": {"description": "Put"}},
             }
         },
+        "/odd": {
+            "get": {
+                "parameters": [
+                    {"name": "n", "in": "query", "schema": {"type": "string", "examples": "chicken"}}
+                ],
+                "responses": {"200": {"description": "Odd"}},
+            }
+        },
         "/nothing": {
             "get": {
                 "parameters": [
@@ -84,6 +92,7 @@ def test_what_cannot_be_made_is_said_to_be_none() -> None:
     requests = Requests(Document(CONTENT))
     assert requests.has("GET /nothing")
     assert not requests.has("GET /elsewhere")
+    assert not requests.smallest("GET /odd", {}, lambda _: True, examples=12)  # a schema that is none
     assert not requests.smallest("GET /nothing", {}, lambda _: True, examples=5)
 
 

@@ -23,7 +23,6 @@ TRUE_TOO = {
     "C05": "all of it is in main.py",
     "C11": "there is no health endpoint",
     "C13": "nobody freezes the heap",
-    "D08": "the engine of a hard-coded URL follows nothing",
     "H08": "2^63 overflows SQLite's INTEGER in session.get: a 500",
     "O03": "GET /answer has no response model",
     "O04": "the 404 of an unknown id is not in the document",

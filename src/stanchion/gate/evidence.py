@@ -20,12 +20,16 @@ def seen(
     advice: str,
     figure: str = "",
 ) -> Finding:
-    """Return a proven finding, with the exchange that proves it and, before it, a figure."""
+    """Return a proven finding, with the exchange that proves it and, before it, a figure.
+
+    It is only suspected where the guard kept the app from something while it answered.
+    """
     place = subject.where(operation) if operation else {"operation": f"{exchange.method} {exchange.path}"}
-    evidence = f"{figure}\n{exchange.summary}" if figure else exchange.summary
+    kept = f"the gate kept the app from {exchange.kept} (see --allow)" if exchange.kept else ""
+    evidence = "\n".join(filter(None, (figure, exchange.summary, kept)))
     return Finding(
         message=message,
-        verdict=Verdict.proven,
+        verdict=Verdict.suspected if exchange.kept else Verdict.proven,
         **place,
         evidence=evidence,
         curl=exchange.curl,

@@ -86,15 +86,17 @@ class Requests:
             met = True
             return is_wanted(_request(case))
 
-        strategy = operation.as_strategy()
-        if known:
-            strategy = operation.as_strategy(path_parameters=dict(known)) | strategy
+        from schemathesis.errors import SchemathesisError
+
         with quiet():
             try:
+                strategy = operation.as_strategy()
+                if known:
+                    strategy = operation.as_strategy(path_parameters=dict(known)) | strategy
                 find(strategy, ask, settings=_settings(examples))
             except NoSuchExample:
                 pass
-            except HypothesisException:
+            except (HypothesisException, SchemathesisError):
                 return met
         return met
 

@@ -17,6 +17,7 @@ OUTSIDE = "what happens inside is not seen by the URL alone: name the project's 
 _SHOWN = "http://127.0.0.1:8000"
 """The address in a curl line: where the person's own server will be."""
 _HEADER = "X-Stanchion-Check"
+_KEPT = "x-stanchion-kept"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _PATIENCE = 15.0
 
@@ -37,6 +38,8 @@ class Exchange:
     """When each chunk arrived, in seconds since the request, and its size."""
     seconds: float = 0.0
     failure: str = ""
+    kept: str = ""
+    """What the guard kept the app from while it answered: then the answer may be the gate's doing."""
     secrets: Mapping[str, str] = field(default_factory=dict)
     """Values that are shown by a name: `{"st_...": "$API_KEY"}`."""
     base_url: str = _SHOWN
@@ -160,6 +163,7 @@ class Live:
             ) as response:
                 made.status = response.status_code
                 made.response_headers = {name.lower(): value for name, value in response.headers.items()}
+                made.kept = made.response_headers.pop(_KEPT, "") if self._ask else ""
                 for chunk in response.iter_raw():
                     received += chunk
                     made.chunks.append((time.perf_counter() - started, len(chunk)))
@@ -218,11 +222,6 @@ class Live:
         """
         urls: list[str] = self._agent("engine_urls")
         return urls
-
-    def refused(self) -> list[str]:
-        """Return what the app was kept from reaching since this was last asked; nothing from outside."""
-        found = [] if self._ask is None else self._agent("refused")
-        return [str(one["target"]) for one in found]
 
     def _agent(self, command: str, **arguments: Any) -> Any:
         if self._ask is None:

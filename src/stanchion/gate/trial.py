@@ -122,12 +122,14 @@ class Trial:
         if made:
             self.notes.append(f"made the tables {', '.join(made)}: nothing else had")
         live = Live(f"http://127.0.0.1:{port}", agent.ask)
-        for operation in document.operations:
-            if operation.method == "GET" and "{" not in operation.path:
-                live.send("GET", operation.path, read_for=1)
-        if refused := self._refused(agent):
+        readings = [one for one in document.operations if one.method == "GET" and "{" not in one.path]
+        kept = [one.name for one in readings if live.send("GET", one.path, read_for=1).kept]
+        refused = self._refused(agent)
+        if refused and len(kept) in (0, len(readings)):  # at its start, or whatever it is asked
             live.close()
             raise NotChecked(refused)
+        if refused:
+            self.notes.append(f"{refused}; what {', '.join(kept)} answers without it proves nothing")
         return Running(
             document, live, environment=self._known, key=self._options.key, printed=lambda: agent.printed
         )

@@ -4,10 +4,10 @@ import os
 import socket
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-_state: dict[str, Any] = {"allowed": frozenset(), "root": "", "refused": [], "effects": None}
+_state: dict[str, Any] = {"allowed": frozenset(), "root": "", "refused": [], "effects": None, "told": None}
 _WATCHED = {
     "socket.connect": "connects",
     "socket.bind": "binds a port",
@@ -52,6 +52,11 @@ def refused() -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = _state["refused"]
     _state["refused"] = []
     return found
+
+
+def tell(told: Callable[[str], None]) -> None:
+    """Call this with the target of each refusal, in the thread and the context that wanted it."""
+    _state["told"] = told
 
 
 def watch(effects: "list[dict[str, Any]] | None") -> None:
@@ -138,6 +143,8 @@ def open_file(database: Any) -> None:
 
 
 def _refuse(what: str, target: str, error: type[Exception]) -> None:
+    if _state["told"] is not None:
+        _state["told"](target)
     found = {"what": what, "target": target, **place()}
     if found not in _state["refused"]:
         _state["refused"].append(found)

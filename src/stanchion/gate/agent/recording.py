@@ -14,6 +14,8 @@ from . import guard, loading
 
 HEADER = b"x-stanchion-check"
 """Carries the number of a request; the app does not see it."""
+KEPT = b"x-stanchion-kept"
+"""Of an answer: what the guard kept the app from while it made it."""
 
 _STALL = 0.03
 """Seconds for which the event loop does not come round, until its stack is looked at."""
@@ -81,6 +83,7 @@ class _Recording:
             "ended_at": None,
             "exception": None,
             "endpoint": None,
+            "kept": [],
         }
         if number:
             _records[number] = self.record
@@ -117,6 +120,9 @@ class _Recording:
         if message["type"] == "http.response.start":
             self.record["response_at"] = self.now()
             self.record["endpoint"] = loading.source(self.scope.get("endpoint"))
+            if self.record["kept"]:
+                kept = self.record["kept"][0].encode("ascii", "backslashreplace")
+                message = {**message, "headers": [*message.get("headers", ()), (KEPT, kept)]}
         elif message["type"] == "http.response.body" and message.get("body"):
             self.record["chunks"].append([self.now(), len(message["body"])])
         await self._send(message)
@@ -132,6 +138,7 @@ def _raised(exc: BaseException) -> dict[str, Any]:
 def install() -> None:
     """Watch SQLAlchemy's engines, where the app has any, and the log."""
     logging.getLogger().addHandler(_Log())
+    guard.tell(_keep)
     if "sqlalchemy" not in sys.modules:
         return
     from sqlalchemy import event
@@ -144,6 +151,11 @@ def install() -> None:
     event.listen(Pool, "connect", lambda *_: _count("connects", 1))
     event.listen(Pool, "checkout", lambda *_: _count("out", 1))
     event.listen(Pool, "checkin", lambda *_: _count("out", -1))
+
+
+def _keep(target: str) -> None:
+    if (record := _current.get()) is not None:
+        record["kept"].append(target)
 
 
 def _count(name: str, number: int) -> None:

@@ -62,7 +62,7 @@ Place = tuple[str, str, int]
     "C04",
     "What fits the schema never gives 500",
     severity=Severity.major,
-    kind=Kind.live,
+    kind=Kind.instrumented,
     line=Line.exceptions,
     turn=1,
 )
@@ -73,7 +73,6 @@ def fitting_input_is_no_500(subject: Subject) -> Iterator[Finding]:
         raise NotChecked("it sends hundreds of requests, and that is for a backend of your own")
     if not operations:
         raise NotChecked("the document has no operation", applies=False)
-    running.live.refused()
     requests = Requests(subject.document)
     until = time.monotonic() + _GUARD
     left: dict[str, str] = {}
@@ -221,8 +220,8 @@ class _Asking:
 
     def _place(self, exchange: Exchange) -> Place | None:
         """Return what raised; None where the gate itself had kept the app from something."""
-        if refused := self._running.live.refused():
-            self.why = f"it wants to reach {refused[0]}, which it may not: see --allow"
+        if exchange.kept:
+            self.why = f"it wants to reach {exchange.kept}, which it may not: see --allow"
             return None
         try:
             (inside,) = self._running.live.inside(exchange, patience=1.0)

@@ -231,14 +231,12 @@ def _judged(subject: Subject, suspect: _Suspect) -> Finding:
     """Ask, and return the finding with the verdict of the worst answer."""
     running, operation = subject.running, suspect.operation
     exchanges = []
-    running.live.refused()
     for method_headers, path, content in _requests(subject, suspect):
         exchange = running.live.send(
             operation.method, path, content=content, headers=method_headers, read_for=1
         )
         exchanges.append(exchange)
-        kept = running.live.refused()  # what the gate itself kept from the app is no fault of its own
-        broken = exchange.status >= 500 and exchange.status not in _UNSAID and not kept
+        broken = exchange.status >= 500 and exchange.status not in _UNSAID and not exchange.kept
         if broken or (suspect.takes_names and content and _is_taken(exchange)):
             return seen(
                 subject,

@@ -4,7 +4,8 @@
 ## What it does
 Imports the app once more, in the copy, with another `DATABASE_URL`, and with another value of every
 variable that holds a database's URL. Nothing is asked of the other database. Where the code reads no such
-variable, and the engine's URL is the same as before, it follows nothing.
+variable, and the engine's URL is the same as before, it follows nothing. A URL that stands in the code as
+it is is D01's.
 
 ## Why it is bad
 Tests, staging and production are told apart by that variable. An engine that does not look at it connects
@@ -12,7 +13,11 @@ to the one database that was in somebody's mind, with the data of whoever runs i
 
 ## Example
 ```python
-engine = create_engine("sqlite:///./todos.db")
+def database_url() -> str:
+    return f"sqlite:///{Path.home()}/todos.db"
+
+
+engine = create_engine(database_url())
 ```
 
 ## Use instead
@@ -32,6 +37,7 @@ from urllib.parse import urlsplit, urlunsplit
 from stanchion.gate.model import Finding, Kind, Line, NotChecked, Severity, Verdict, rule
 from stanchion.gate.names import dotted, last, origin
 from stanchion.gate.rules.code.incomplete_env_example import reads, settings_classes
+from stanchion.gate.rules.database.url_in_code import url_in_code
 from stanchion.gate.source import Module
 from stanchion.gate.subject import Subject
 
@@ -57,6 +63,8 @@ def engine_follows_url(subject: Subject) -> Iterator[Finding]:
     """Compare the engines' URLs with those of a process that is told of another database."""
     if subject.again is None:
         raise NotChecked("it imports the app: name the project's folder")
+    if any(url_in_code.check(subject)):
+        raise NotChecked("the URL is written in the code: see D01", applies=False)
     running = subject.running
     before = _naming(running.live.engines())
     variables = _others(running.environment, before[0])

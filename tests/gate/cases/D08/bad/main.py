@@ -5,7 +5,14 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, HTTPException, Query
 from sqlmodel import Field, Session, SQLModel, create_engine, select
 
-engine = create_engine("sqlite:///./things.db")
+
+
+def database_url() -> str:
+    """Return where the things are."""
+    return "sqlite:///./things.db"
+
+
+engine = create_engine(database_url())
 
 
 class Author(SQLModel, table=True):
