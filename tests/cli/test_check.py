@@ -2,6 +2,10 @@
 
 import importlib.util
 import json
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -85,10 +89,27 @@ def test_a_malformed_variable(call: Call, text: str) -> None:
 
 def test_no_app(call: Call, folder: Path) -> None:
     said = call("check")
-    assert (said.status, said.out) == (1, "")
+    assert (said.status, said.out) == (2, "")
     assert said.err == (
         f"No FastAPI app was found in {folder}: name it, as in `stanchion check main:app --path {folder}`.\n"
     )
+
+
+@pytest.mark.slow
+def test_what_is_told_to_end_clears_away(folder: Path) -> None:
+    """SIGTERM leaves no copy, and no process of the app's."""
+    temporary = folder / "temporary"
+    temporary.mkdir()
+    (folder / "main.py").write_text(f"import time\n\n{APP}open('started', 'w').close()\ntime.sleep(60)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stanchion.cli", "check"], env={**os.environ, "TMPDIR": str(temporary)}
+    )
+    while not list(temporary.glob("stanchion-check-*/*/started")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    assert process.wait(20) == 143
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_url(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,14 +130,14 @@ def test_a_url(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_a_url_that_is_none(call: Call) -> None:
     said = call("check", "ftp://shop.example")
-    assert (said.status, said.out) == (1, "")
+    assert (said.status, said.out) == (2, "")
     assert said.err.startswith("ftp://shop.example is no URL of a backend: ")
 
 
 def test_no_such_interpreter(call: Call, folder: Path) -> None:
     (folder / "main.py").write_text(APP)
     said = call("check", "--python", "python9")
-    assert (said.status, said.err) == (1, "There is no interpreter python9: name another with --python.\n")
+    assert (said.status, said.err) == (2, "There is no interpreter python9: name another with --python.\n")
 
 
 def test_the_extra_is_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,7 +149,7 @@ def test_the_extra_is_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("stanchion.cli.check.find_spec", without)
     said = call("check", "explain", "S04")
     expected = 'The gate needs more (jinja2, ruff): pip install "stanchion[check]".\n'
-    assert (said.status, said.out, said.err) == (1, "", expected)
+    assert (said.status, said.out, said.err) == (2, "", expected)
 
 
 def test_what_is_given_arrives(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +251,7 @@ def test_a_baseline(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -
     assert call("check", "--baseline", "known.json").status == 1
     (folder / "known.json").write_text("{}")
     broken = call("check", "--baseline", "known.json")
-    assert (broken.status, broken.out) == (1, "")
+    assert (broken.status, broken.out) == (2, "")
     assert broken.err.startswith("known.json is no baseline (")
 
 
@@ -299,11 +320,11 @@ def test_an_app_that_does_not_import_is_no_pass(
     (folder / "main.py").write_text(f"{APP}raise RuntimeError('no database')\n")
     said = call("check", "--format", "json")
     content = json.loads(said.out)
-    assert (said.status, content["verified"]) == (1, 0.0)
+    assert (said.status, content["verified"]) == (2, 0.0)
     why = "RuntimeError: no database (main.py, line 4)"
     assert content["results"][0]["reason"] == f"the app cannot be imported: {why}"
-    assert said.err.startswith("The app cannot be imported in ")
-    assert f": {why}. Install what it needs there" in said.err
+    assert said.err.startswith(f"The app cannot be imported: {why}. Tried with ")
+    assert "name another interpreter with --python, install there what is missing" in said.err
 
 
 def test_an_error_is_a_failure_unless_nothing_is(
@@ -311,8 +332,8 @@ def test_an_error_is_a_failure_unless_nothing_is(
 ) -> None:
     (folder / "main.py").write_text(APP)
     made = ran(monkeypatch)
-    made.report = replace(made.report, error="KeyError: 'A'")
-    assert call("check").status == 1
+    made.report = replace(made.report, error="does not start: KeyError: 'A'")
+    assert call("check").status == 2
     assert call("check", "--fail-on", "never").status == 0
 
 
@@ -320,7 +341,7 @@ def test_a_folder_that_is_not_there(call: Call, folder: Path, monkeypatch: pytes
     (folder / "main.py").write_text(APP)
     ran(monkeypatch)
     said = call("check", "--format", "json", "--output", "nowhere/report.json")
-    assert (said.status, said.out) == (1, "")
+    assert (said.status, said.out) == (2, "")
     assert said.err == (
         "nowhere/report.json cannot be written (No such file or directory): name another file.\n"
     )

@@ -65,7 +65,7 @@ def test_an_app_that_cannot_be_imported(tmp_path: Path) -> None:
     )
     report = check(project, rules=[LIVE])
     assert reason(report) == "the app cannot be imported: KeyError: 'NO_SUCH' (shop.py, line 4)"
-    assert report.error == "KeyError: 'NO_SUCH' (shop.py, line 4)"
+    assert report.error == "cannot be imported: KeyError: 'NO_SUCH' (shop.py, line 4)"
     assert (report.verified, report.target) == (0.0, str(tmp_path))
 
 
@@ -130,6 +130,32 @@ def rates() -> str:
     said = reason(check(write(tmp_path, main=text), rules=[LIVE]))
     assert said.startswith("the app's connection to 192.0.2.1:443 was refused (main.py, line 11): ")
     assert said.endswith("allow it with --allow HOST:PORT if it is there to be written to")
+
+
+@pytest.mark.slow
+def test_what_the_app_starts_ends_with_it(tmp_path: Path) -> None:
+    text = """
+import subprocess
+import sys
+
+from fastapi import FastAPI
+
+app = FastAPI()
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+
+
+@app.get("/child")
+def read_child() -> int:
+    return child.pid
+"""
+
+    def ask(subject: Subject) -> Iterable[Finding]:
+        (operation,) = subject.document.operations
+        yield Finding(message=str(subject.running.ask(operation).json), verdict=Verdict.proven)
+
+    (result,) = check(write(tmp_path, main=text), rules=[replace(LIVE, check=ask)]).results
+    status = Path(f"/proc/{result.findings[0].message}/status")
+    assert not status.exists() or "State:\tZ" in status.read_text()
 
 
 @pytest.mark.slow
@@ -273,7 +299,8 @@ app = FastAPI(lifespan=lifespan)
     report = check(write(tmp_path, main=text), rules=[STATIC, LIVE, LIVE, BROKEN])
     fine, first, second, broken = report.results
     assert fine.verified
-    assert first.reason.startswith("RuntimeError: the app does not start: ")
+    assert first.reason == "the app does not start: ValueError: no queue (main.py, line 9)"
+    assert report.error == first.reason.removeprefix("the app ")
     assert second.reason == first.reason
     assert broken.reason == "the rule failed (KeyError: 'main:app'): please report it"
     assert report.verified == 0.25

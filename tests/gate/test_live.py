@@ -146,6 +146,9 @@ class Echo(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.end_headers()
         stop = threading.Event()
+        if self.path == "/silent":
+            self.connection.recv(1)  # until the client has gone
+            return
         try:
             while not stop.wait(0.01):
                 self.wfile.write(b"tick ")
@@ -195,6 +198,12 @@ def test_a_stream_without_an_end_is_read_for_a_while(live: Live) -> None:
     assert made.status == 200
     assert made.content.startswith(b"tick ")
     assert 0.1 <= made.seconds < 5
+
+
+def test_a_stream_that_says_nothing_is_read_for_no_longer_than_asked(live: Live) -> None:
+    made = live.send("GET", "/silent", read_for=0.2)
+    assert (made.status, made.failure, made.content) == (200, "", b"")
+    assert live.send("GET", "/silent").status == 200  # and briefly, from then on
 
 
 def test_no_answer_is_kept_too(live: Live) -> None:

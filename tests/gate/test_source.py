@@ -140,3 +140,31 @@ def test_without_git_nothing_is_known(tmp_path: Path, monkeypatch: pytest.Monkey
     assert Source(tmp_path).tracked is None
     monkeypatch.setenv("PATH", str(tmp_path))
     assert Source(tmp_path).tracked is None
+
+
+def test_what_is_built_is_copied_and_not_read(tmp_path: Path) -> None:
+    for name in ("dist/app.js", "build/main.py", "node_modules/a.js", "main.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    source = Source(tmp_path)
+    assert {path.relative_to(tmp_path).as_posix() for path in source.files()} == {
+        *("dist/app.js", "build/main.py", "main.py"),
+    }
+    assert [module.path for module in source.modules] == ["main.py"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('url = "postgresql://app:s3cr3t@db/shop"', 'url = "postgresql://app:…@db/shop"'),
+        ('PASSWORD = "s3cr3t"', 'PASSWORD = "…"'),
+        ("engine(api_key='s3cr3t', echo=True)", "engine(api_key='…', echo=True)"),
+        ('settings["secret_key"] = "s3cr3t"', 'settings["secret_key"] = "…"'),
+        ('if token != "s3cr3t":', 'if token != "…":'),
+        ('{"token": "s3cr3t"}', '{"token": "…"}'),
+        ('name = "Ada"', 'name = "Ada"'),
+        ("http://db:80/@me", "http://db:80/@me"),
+    ],
+)
+def test_no_secret_is_evidence(text: str, expected: str) -> None:
+    assert Module("main.py", f"    {text}\n").line(1) == expected

@@ -1,5 +1,6 @@
 """`stanchion check`: what a FastAPI backend does, proven."""
 
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from stanchion.gate import Report, Rule
     from stanchion.gate.runner import Progress
 
-_NEEDED = ("asyncpg", "detect_secrets", "httpx2", "jinja2", "openapi_spec_validator", "ruff", "hypothesis")
+_NOT_CHECKED = 2
+"""The exit status where it could not be checked; 1 says that something was found."""
+_NEEDED = ("asyncpg", "detect_secrets", "httpx2", "jinja2", "openapi_spec_validator", "ruff", "schemathesis")
 
 
 class Format(StrEnum):
@@ -81,11 +84,16 @@ def check(
     """Prove what a FastAPI backend does, on a copy of it: statuses, keys, leaks, stalls, queries.
 
     By its URL alone it is asked from outside, and written to: start one for the check.
+    It ends with 0 where nothing was found, with 1 where something was (see --fail-on), and with 2
+    where the app could not be checked.
 
     `stanchion check explain S04` prints the page of a rule.
     """
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
-        raise Failure(f'The gate needs more ({", ".join(missing)}): pip install "stanchion[check]".')
+        raise Failure(
+            f'The gate needs more ({", ".join(missing)}): pip install "stanchion[check]".',
+            status=_NOT_CHECKED,
+        )
     if target == "explain":
         _explain(rule)
         return
@@ -108,25 +116,38 @@ def check(
             if "://" in target
             else Project.find(path or Path(), entry=target, python=python)
         )
-        with _progress(len(rules)) as progress:
+        with _ended_by_sigterm(), _progress(len(rules)) as progress:
             report = run(found, rules=rules, options=options, progress=progress)
         if found.source is not None:
             report = without_ignored(report, found.source)
         if baseline is not None:
             report = without_baseline(report, baseline)
     except (ProjectError, SiteError, AcceptedError) as exc:
-        raise Failure(str(exc)) from exc
+        raise Failure(str(exc), status=_NOT_CHECKED) from exc
     try:
         _write(report, format_, output)
     except OSError as exc:
-        raise Failure(f"{output} cannot be written ({exc.strerror}): name another file.") from exc
+        raise Failure(
+            f"{output} cannot be written ({exc.strerror}): name another file.", status=_NOT_CHECKED
+        ) from exc
     if isinstance(found, Project) and report.error and fail_on is not FailOn.never:
         raise Failure(
-            f"The app cannot be imported in {found.python}: {report.error}. Install what it needs there, "
-            "name another interpreter with --python, or give it variables with --env."
+            f"The app {report.error}. Tried with {found.python}: name another interpreter with --python, "
+            "install there what is missing, or give the app variables with --env and hosts with --allow.",
+            status=_NOT_CHECKED,
         )
     if _fails(report, fail_on):
         raise typer.Exit(1)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Leave by an exception, so that copies, processes and scratch databases are cleared away."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _variable(text: str) -> tuple[str, str]:

@@ -16,6 +16,10 @@ _SENTENCES = {
 class Failure(Exception):  # noqa: N818 - it is what the person sees
     """The command cannot do it; the message is one sentence that says what to do next."""
 
+    def __init__(self, message: str, *, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
 
 def is_explained(exc: BaseException) -> bool:
     """Tell an error that speaks to the person from a bug. A class that is not loaded was not raised."""
@@ -25,10 +29,11 @@ def is_explained(exc: BaseException) -> bool:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """End the process with status 1 and a sentence on standard error where the block fails."""
+    """End the process with a sentence on standard error where the block fails, and the failure's status."""
     try:
         yield
     except Exception as exc:
         if not is_explained(exc):
             raise
-        sys.exit(str(exc))  # to standard error, with status 1
+        sys.stderr.write(f"{exc}\n")
+        sys.exit(exc.status if isinstance(exc, Failure) else 1)

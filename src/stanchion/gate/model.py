@@ -202,7 +202,7 @@ class Report:
     notes: tuple[str, ...] = ()
     """What was done to make the app run: tables made, a key found."""
     error: str = ""
-    """Why the app could not be imported: then most rules could not run."""
+    """Why the app never ran: `cannot be imported: ...` or `does not start: ...`."""
     operations: tuple[Exercised, ...] = ()
     """The matrix; empty where the app was not asked."""
 

@@ -74,11 +74,11 @@ class Agent:
         assert process.stdin is not None
         with suppress(BrokenPipeError):
             process.stdin.close()  # the end of the conversation
-        try:
+        with suppress(subprocess.TimeoutExpired):  # a thread of the app's goes on
             process.wait(_PATIENCE)
-        except subprocess.TimeoutExpired:  # a thread of the app's goes on
+        with suppress(ProcessLookupError):  # and so may a process that it started
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        process.wait()
         assert process.stdout is not None
         process.stdout.close()
 

@@ -43,8 +43,8 @@ def check(
         finally:
             subject.close()
     name = str(target.root) if isinstance(target, Project) else target.url
-    error = subject.loaded.error if subject.loaded else ""
-    return Report(name, results, time.monotonic() - started, tuple(notes), error, operations)
+    seconds = time.monotonic() - started
+    return Report(name, results, seconds, tuple(notes), subject.failure, operations)
 
 
 def _matrix(subject: Subject) -> tuple[Exercised, ...]:
@@ -64,6 +64,7 @@ def _in_copy(project: Project, options: Options) -> Iterator[tuple[Subject, list
             subject.start = lambda document: trial.serve(agent, document)
             subject.again = trial.engines
             yield subject, trial.notes
+            subject.not_started = trial.not_started
 
 
 @contextmanager

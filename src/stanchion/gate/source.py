@@ -8,23 +8,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-_SKIPPED = frozenset(
-    {
-        ".git",
-        ".hg",
-        ".mypy_cache",
-        ".nox",
-        ".pytest_cache",
-        ".ruff_cache",
-        ".tox",
-        "__pycache__",
-        "build",
-        "dist",
-        "node_modules",
-        "site-packages",
-    }
+_CACHES = frozenset(
+    {".git", ".hg", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache", ".tox", "__pycache__"}
+    | {"node_modules", "site-packages"}
 )
+_MADE = frozenset({"build", "dist"})
+"""What is made of sources; a page that the app serves may be among it."""
 _TESTS = ("tests", "test")
+_IN_URL = re.compile(r"""(://[^:/@\s"']*:)[^@/\s"']+@""")
+_NAMED = re.compile(
+    r"""((?:passw(?:or)?d|secret|token|api_?key)\w*["']?\]?\s*(?:==|!=|=|:)\s*)(["'])[^"']+\2""",
+    re.IGNORECASE,
+)
 _ASIDE = re.compile(r"(^|/)(alembic|docs?|examples?|migrations|scripts)/|(^|/)(setup|noxfile)\.py$")
 
 
@@ -78,8 +73,13 @@ class Module:
         return ast.walk(self.tree) if self.tree else iter(())
 
     def line(self, number: int) -> str:
-        """Return a line without its indentation, for evidence."""
-        return self.lines[number - 1].strip() if 0 < number <= len(self.lines) else ""
+        """Return a line without its indentation and its secrets, for evidence."""
+        return without_secrets(self.lines[number - 1].strip()) if 0 < number <= len(self.lines) else ""
+
+
+def without_secrets(text: str) -> str:
+    """Return the text without the passwords of URLs, and without what is assigned to a secret's name."""
+    return _NAMED.sub(r"\1\2…\2", _IN_URL.sub(r"\1…@", text))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Source:
         """Return the Python files, in the order of their paths; environments and caches are left out."""
         return tuple(
             Module(path.relative_to(self.root).as_posix(), path.read_text(encoding="utf-8", errors="replace"))
-            for path in sorted(self.files())
+            for path in sorted(self.files(skipped=_CACHES | _MADE))
             if path.suffix == ".py"
         )
 
@@ -102,7 +102,7 @@ class Source:
         """Return the modules that are served: no tests."""
         return tuple(module for module in self.modules if not module.is_test)
 
-    def files(self, folder: Path | None = None) -> Iterator[Path]:
+    def files(self, folder: Path | None = None, *, skipped: frozenset[str] = _CACHES) -> Iterator[Path]:
         """Give every file, without environments (PEP 405), caches and links that lead out or back."""
         for path in (folder or self.root).iterdir():
             if path.is_symlink():
@@ -112,8 +112,8 @@ class Source:
                 ):
                     continue
             if path.is_dir():
-                if path.name not in _SKIPPED and not (path / "pyvenv.cfg").exists():
-                    yield from self.files(path)
+                if path.name not in skipped and not (path / "pyvenv.cfg").exists():
+                    yield from self.files(path, skipped=skipped)
             elif path.is_file():
                 yield path
 

@@ -31,6 +31,8 @@ class Route:
     """The qualified names of all that it depends on, at any depth."""
     secured: tuple[str, ...] = ()
     """The security schemes among its dependencies."""
+    optional: bool = False
+    """One of them lets pass whoever has no key (auto_error=False): the code may ask for it, or not."""
     parameters: tuple[Mapping[str, str], ...] = ()
     """Of the function: `{"name": "todo_id", "annotation": "<class 'int'>"}`."""
     in_schema: bool = True
@@ -137,6 +139,8 @@ class Subject:
     start: "Callable[[Document], Running] | None" = None
     again: Callable[[Mapping[str, str]], list[str]] | None = None
     """Imports the app once more, with these variables, and tells the URLs of its engines."""
+    not_started: str = ""
+    """Why the app does not start."""
     against: Path | None = None
     """The OpenAPI document of the last release, where one was named."""
 
@@ -174,8 +178,15 @@ class Subject:
         if loaded is None:
             raise NotChecked("the app was not imported: name the project's folder, not its URL")
         if loaded.error:
-            raise NotChecked(f"the app cannot be imported: {loaded.error}")
+            raise NotChecked(f"the app {self.failure}")
         return loaded
+
+    @property
+    def failure(self) -> str:
+        """Return why the app never ran: `cannot be imported: ...` or `does not start: ...`."""
+        if self.loaded is not None and self.loaded.error:
+            return f"cannot be imported: {self.loaded.error}"
+        return f"does not start: {self.not_started}" if self.not_started else ""
 
     @property
     def imported(self) -> Loaded | None:

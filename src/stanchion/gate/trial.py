@@ -21,6 +21,7 @@ from stanchion.gate.scratch import ScratchError, Server, is_postgres, scratch
 from stanchion.gate.subject import Document, Loaded
 
 _LOADED = TypeAdapter(Loaded)
+_NOT_STARTED = "NotStarted: "
 _SERVER = ("uvicorn", "h11", "click")
 
 
@@ -46,6 +47,8 @@ class Trial:
         self._copy, self._options, self._until_the_end = copy, options, until_the_end
         self._allowed = list(options.allowed)
         self.notes: list[str] = []
+        self.not_started = ""
+        """Why the app does not start, through no doing of the gate's."""
         file = {name: value or "" for name, value in dotenv_values(copy.root / ".env").items()}
         own = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
         inherited = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -118,7 +121,11 @@ class Trial:
             port = agent.ask("serve", fallback=str(self._server()))["port"]
             made = agent.ask("create_tables")
         except AgentError as exc:
-            raise NotChecked(self._refused(agent) or str(exc)) from exc
+            refused = self._refused(agent)
+            if not refused and str(exc).startswith(_NOT_STARTED):
+                self.not_started = str(exc).removeprefix(_NOT_STARTED)
+            why = f"the app does not start: {self.not_started}" if self.not_started else str(exc)
+            raise NotChecked(refused or why) from exc
         if made:
             self.notes.append(f"made the tables {', '.join(made)}: nothing else had")
         live = Live(f"http://127.0.0.1:{port}", agent.ask)

@@ -128,10 +128,10 @@ def test_the_reasons_are_shown_once_with_their_rules() -> None:
     assert "\n  no rule yet\n      26 of the checklist's lines: see above\n" in text
 
 
-def test_an_app_that_was_not_imported_is_in_doubt() -> None:
-    text = " ".join(shown(replace(FULL, error="KeyError: 'A' (main.py, line 3)")).split())
-    assert "The app could not be imported, so the score says little: KeyError: 'A' (main.py, line 3)" in text
-    assert "could not be imported" not in shown(FULL)
+def test_the_score_of_an_app_that_never_ran_is_in_doubt() -> None:
+    text = " ".join(shown(replace(FULL, error="does not start: KeyError: 'A' (main.py, line 3)")).split())
+    assert "The score says little: the app does not start: KeyError: 'A' (main.py, line 3)" in text
+    assert "says little" not in shown(FULL)
 
 
 def test_an_empty_report_claims_nothing() -> None:

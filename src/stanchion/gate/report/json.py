@@ -14,7 +14,7 @@ def to_json(report: Report) -> str:
     """Return the report as JSON, in ASCII. Keys are added over time, and none is renamed.
 
     - `version`: of Stanchion; `target`: what was checked; `notes`: what was done to make it run;
-      `error`: why it could not be imported, or empty.
+      `error`: why the app never ran (`cannot be imported: ...`, `does not start: ...`), or empty.
     - `score`: 0 to 100; `verified`: which part of the rules that apply ran, 0 to 1; `seconds`.
     - `checklist`: every line in order: `line` (its name), `section`, `text`, `verdict` (proven,
       suspected, passed, partly, not checked, nothing to check), `rules` (ids), `reasons` (why some did

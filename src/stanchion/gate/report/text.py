@@ -55,7 +55,7 @@ def doubt(report: Report) -> str:
     """Return why the score says little or nothing; empty where it does."""
     if not report.verified:
         return "Nothing could be checked: the score says nothing."
-    return f"The app could not be imported, so the score says little: {report.error}" if report.error else ""
+    return f"The score says little: the app {report.error}" if report.error else ""
 
 
 def exercised(operations: Collection[Exercised]) -> str:

@@ -16,5 +16,6 @@ def all_rules() -> tuple[Rule, ...]:
             importlib.import_module(package.name).__path__, f"{package.name}."
         ):
             values = vars(importlib.import_module(module.name)).values()
-            found += [value for value in values if isinstance(value, Rule)]
+            # A rule may look at what another one found.
+            found += [one for one in values if isinstance(one, Rule) and one.check.__module__ == module.name]
     return tuple(sorted(found, key=lambda one: one.id))

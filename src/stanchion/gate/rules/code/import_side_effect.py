@@ -29,7 +29,6 @@ app = FastAPI(lifespan=lifespan)
 """
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeGuard
 
@@ -38,7 +37,6 @@ from stanchion.gate.names import dotted_path, executed, imports, last
 from stanchion.gate.source import Module
 from stanchion.gate.subject import Subject
 
-_PASSWORD = re.compile(r"://[^\s@/]*@")
 _ADVICE = "Do it in the lifespan of the app, so that importing the module only defines things."
 
 
@@ -95,7 +93,7 @@ def _what(module: Module, effect: Mapping[str, Any]) -> str:
 
 def _evidence(module: Module, effect: Mapping[str, Any]) -> str:
     if effect["line"]:
-        return f"{effect['event']}: {_PASSWORD.sub('://…@', module.line(effect['line']))}"
+        return f"{effect['event']}: {module.line(effect['line'])}"
     return f"{effect['event']}: {effect['function']}"
 
 

@@ -38,7 +38,7 @@ from stanchion.gate.model import Finding, Kind, Line, NotChecked, Severity, Verd
 from stanchion.gate.names import dotted, last, origin
 from stanchion.gate.rules.code.incomplete_env_example import reads, settings_classes
 from stanchion.gate.rules.database.url_in_code import url_in_code
-from stanchion.gate.source import Module
+from stanchion.gate.source import Module, without_secrets
 from stanchion.gate.subject import Subject
 
 _URL = re.compile(r"(sqlite|postgres(ql)?|mysql|mariadb|oracle|mssql|cockroachdb)(\+\w+)?://", re.IGNORECASE)
@@ -48,7 +48,6 @@ _UNSEEN = re.compile(
     r"\b(configparser|decouple|dynaconf|environs|goodconf|hydra|omegaconf|tomllib|yaml)\b"
 )
 _IN_MEMORY = re.compile(r"sqlite(\+\w+)?://(/?$|/:memory:)|.*mode=memory", re.IGNORECASE)
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
 _OTHER = "stanchion_other"
 
 
@@ -78,7 +77,7 @@ def engine_follows_url(subject: Subject) -> Iterator[Finding]:
     if (unclear := _reading(served)) is not None:
         raise NotChecked(f"the engine does not follow DATABASE_URL, but the code reads {unclear}")
     module, call = _made(served) or (None, None)
-    said = _PASSWORD.sub(r"\1…@", variables["DATABASE_URL"])
+    said = without_secrets(variables["DATABASE_URL"])
     yield Finding(
         message="The engine's URL is the same, whatever DATABASE_URL says.",
         verdict=Verdict.proven,

@@ -59,7 +59,6 @@ _PATHS = frozenset(
     {"Path", "__file__", "abspath", "dirname", "getcwd", "join", "os", "pathlib", "resolve", "str"}
 )
 """What makes the path of a file out of where the code stands."""
-_PASSWORD = re.compile(r"(://[^:/@\s]*:)[^@\s]+@")
 
 
 @rule(
@@ -87,7 +86,7 @@ def url_in_code(subject: Subject) -> Iterator[Finding]:
                 verdict=Verdict.proven,
                 file=where.path,
                 line=line,
-                evidence=_PASSWORD.sub(r"\1…@", where.line(line)),
+                evidence=where.line(line),
                 advice="Read DATABASE_URL from the environment, with a field of a settings class.",
             )
 
