@@ -168,3 +168,11 @@ def test_an_interpreter_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest
     assert Project.find(root, python="other/bin/python").python == str(tmp_path / "other/bin/python")
     with pytest.raises(ProjectError, match="There is no interpreter python9: name another with --python"):
         Project.find(root, python="python9")
+
+
+def test_a_database_that_is_too_large_to_copy(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("app = make()\n")
+    with (tmp_path / "shop.db").open("wb") as file:
+        file.truncate((1 << 30) + 1)  # a hole: no byte of it is written
+    with pytest.raises(ProjectError, match=r"^shop\.db holds 1 GiB, too much to copy for a check: "):
+        Project.find(tmp_path).copy().__enter__()

@@ -18,6 +18,8 @@ _FILES = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.p
 _LARGEST = 64 * 1024 * 1024
 """Bytes; what is larger is data, and is not copied unless it is a database."""
 _DATABASES = (".db", ".sqlite", ".sqlite3")
+_LARGEST_DATABASE = 1 << 30
+"""Bytes; the copy is made in the folder for temporary files."""
 
 
 class ProjectError(Exception):
@@ -62,8 +64,14 @@ class Project:
             target = Path(temporary).resolve() / (self.root.name or "project")
             target.mkdir()
             for path in self.source.files():
-                if path.stat().st_size > _LARGEST and path.suffix not in _DATABASES:
+                size = path.stat().st_size
+                if size > _LARGEST and path.suffix not in _DATABASES:
                     continue
+                if size > _LARGEST_DATABASE:
+                    raise ProjectError(
+                        f"{path.relative_to(self.root)} holds {size >> 30} GiB, too much to copy for a check: "
+                        "check a clone of the project without it."
+                    )
                 into = target / path.relative_to(self.root)
                 into.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(path, into)
