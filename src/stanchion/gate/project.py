@@ -69,8 +69,8 @@ class Project:
                     continue
                 if size > _LARGEST_DATABASE:
                     raise ProjectError(
-                        f"{path.relative_to(self.root)} holds {size >> 30} GiB, too much to copy for a check: "
-                        "check a clone of the project without it."
+                        f"{path.relative_to(self.root)} holds {size >> 30} GiB, too much to copy for a "
+                        "check: check a clone of the project without it."
                     )
                 into = target / path.relative_to(self.root)
                 into.parent.mkdir(parents=True, exist_ok=True)
