@@ -74,10 +74,27 @@ def test_explain_prints_the_page(call: Call) -> None:
 
 
 def test_explain_knows_what_there_is(call: Call) -> None:
-    for names in (["Z99"], []):
+    for names, problem in ((["Z99"], "There is no rule 'Z99'"), ([], "Name a rule")):
         said = call("check", "explain", *names)
-        assert (said.status, said.out) == (1, "")
-        assert said.err.startswith(f"There is no rule {(names or [''])[0]!r}: there are A01, ")
+        assert (said.status, said.out) == (2, "")
+        assert said.err.startswith(f"{problem}; there are:\n  A01  ")
+        assert f"\n  S04  {RULES['S04'].title}\n" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["main:app", "S04"], "a rule goes with explain alone"),
+        (["--allow", "db"], "'db' is no HOST:PORT, no socket's path and no driver (MySQLdb, "),
+        (["--database-url", "mysql://db/shop"], "it is no URL of PostgreSQL or SQLite."),
+        (["--against", "released.json"], "there is no file released.json."),
+        (["--output", "nowhere/report.json"], "there is no folder nowhere."),
+    ],
+)
+def test_what_cannot_be_is_refused_at_once(call: Call, arguments: list[str], problem: str) -> None:
+    said = call("check", *arguments)
+    assert (said.status, said.out) == (2, "")
+    assert problem in " ".join(said.err.split())
 
 
 @pytest.mark.parametrize("text", ["COLOUR", "=red", ""])
@@ -148,7 +165,7 @@ def test_the_extra_is_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("stanchion.cli.check.find_spec", without)
     said = call("check", "explain", "S04")
-    expected = 'The gate needs more (jinja2, ruff): pip install "stanchion[check]".\n'
+    expected = 'The gate needs more (jinja2, ruff): install Stanchion with its extra "check".\n'
     assert (said.status, said.out, said.err) == (2, "", expected)
 
 
@@ -156,6 +173,7 @@ def test_what_is_given_arrives(call: Call, folder: Path, monkeypatch: pytest.Mon
     (folder / "backend").mkdir()
     (folder / "backend" / "shop.py").write_text(APP)
     made = ran(monkeypatch)
+    (folder / "released.json").write_text("{}")
     said = call(
         *("check", "shop:app", "--path", "backend", "--key", "st_1", "--env", "A=b=c", "--env", "D="),
         *("--allow", "127.0.0.1:5432", "--allow", "db:1", "--database-url", "postgresql://db/", "--against"),
@@ -335,13 +353,3 @@ def test_an_error_is_a_failure_unless_nothing_is(
     made.report = replace(made.report, error="does not start: KeyError: 'A'")
     assert call("check").status == 2
     assert call("check", "--fail-on", "never").status == 0
-
-
-def test_a_folder_that_is_not_there(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (folder / "main.py").write_text(APP)
-    ran(monkeypatch)
-    said = call("check", "--format", "json", "--output", "nowhere/report.json")
-    assert (said.status, said.out) == (2, "")
-    assert said.err == (
-        "nowhere/report.json cannot be written (No such file or directory): name another file.\n"
-    )

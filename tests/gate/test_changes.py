@@ -130,6 +130,18 @@ def test_the_same_document_breaks_nothing() -> None:
     assert breaking(Document({}), Document(BASE)) == []
 
 
+def test_a_limit_that_no_stored_number_passes_breaks_nothing() -> None:
+    def breaks(most: int) -> list[str]:
+        after = copy.deepcopy(BASE)
+        old = copy.deepcopy(BASE)
+        listing(old)["parameters"][0]["schema"] = {"type": "integer"}
+        listing(after)["parameters"][0]["schema"] = {"type": "integer", "maximum": most}
+        return messages(breaking(Document(old), Document(after)))
+
+    assert breaks(2**63 - 1) == []
+    assert breaks(2**62) == ["The query parameter 'limit' has a tighter maximum."]
+
+
 NEW = {"name": "page", "in": "query", "required": True, "schema": {"type": "integer"}}
 
 

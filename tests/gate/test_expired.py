@@ -148,7 +148,7 @@ def compare(before: dict[str, list[Any]], between: dict[str, list[Any]], after: 
 def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Engine]]:
     """Give a list of engines, which are all that the agent sees."""
     engines: list[Engine] = []
-    monkeypatch.setattr(expiring, "_engines", lambda: engines)
+    monkeypatch.setattr("stanchion.gate.agent.engines.alive", lambda: engines)
     yield engines
     for engine in engines:
         engine.dispose()
@@ -164,14 +164,14 @@ def test_the_row_of_a_key_expires_and_comes_back(sqlite_url: str, alone: list[En
     with engine.begin() as connection:
         fill(connection)
         before = rows(connection)
-    assert expiring.expire(KEY, []) == NAMES
+    assert expiring.expire(KEY, [], "keys?$") == NAMES
     with engine.begin() as connection:
         between = rows(connection)
     expiring.unexpire()
     with engine.begin() as connection:
         compare(before, between, rows(connection))
-    assert expiring.expire("a key that nobody keeps", []) == []
-    assert expiring.expire("something else", ["another"]) == NAMES
+    assert expiring.expire("a key that nobody keeps", [], "keys?$") == []
+    assert expiring.expire("something else", ["another"], "keys?$") == NAMES
     expiring.unexpire()
     with engine.begin() as connection:
         assert rows(connection) == before
@@ -195,7 +195,7 @@ def test_on_postgresql(
         monkeypatch.setattr(serving, "loop", lambda: loop)
         await on(fill)
         before = await on(rows)
-        assert await asyncio.to_thread(expiring.expire, KEY, []) == NAMES
+        assert await asyncio.to_thread(expiring.expire, KEY, [], "keys?$") == NAMES
         between = await on(rows)
         await asyncio.to_thread(expiring.unexpire)
         compare(before, between, await on(rows))

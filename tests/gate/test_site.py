@@ -1,5 +1,6 @@
 """A backend by its URL alone: asked from outside, and written to only on this machine, or by its owner."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
@@ -8,9 +9,11 @@ from typing import Any
 
 import pytest
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security
+from fastapi.security import APIKeyHeader
+from pydantic import BaseModel
 
-from stanchion.gate import Kind, Report, Site, SiteError, all_rules, check
+from stanchion.gate import Kind, Options, Report, Site, SiteError, all_rules, check
 from stanchion.gate.site import is_loopback
 
 pytestmark = pytest.mark.slow
@@ -113,6 +116,95 @@ def test_nothing_is_written_elsewhere(serve: Any, monkeypatch: pytest.MonkeyPatc
     assert "POST" not in served.methods
     check(Site.find(url, owned=True), rules=LIVE)
     assert "POST" in served.methods
+
+
+class Notes:
+    """A backend that is used: notes are in it, and operations that would lose them."""
+
+    def __init__(self) -> None:
+        self.app = FastAPI()
+        self.notes: dict[int, dict[str, Any]] = {
+            number: {"id": number, "title": f"note {number}"} for number in (1, 2, 3)
+        }
+        self.settings = {"title": "ours"}
+        self.taken: list[str] = []
+        self._next = itertools.count(4)
+        scheme = APIKeyHeader(name="X-API-Key", auto_error=False)
+
+        def authorize(key: str | None = Security(scheme)) -> None:
+            if key != "given-key":
+                raise HTTPException(401)
+
+        security, forgotten = [Depends(authorize)], [Depends(scheme)]
+
+        @self.app.middleware("http")
+        async def keep(request: Any, call_next: Any) -> Any:
+            answer = await call_next(request)
+            if request.method in ("DELETE", "PATCH", "PUT"):
+                self.taken.append(f"{request.method} {request.url.path} {answer.status_code}")
+            return answer
+
+        @self.app.get("/notes", dependencies=security)
+        def notes() -> list[dict[str, Any]]:
+            return list(self.notes.values())
+
+        @self.app.post("/notes", status_code=201)
+        def make(body: Title) -> dict[str, Any]:
+            number = next(self._next)
+            self.notes[number] = {"id": number, "title": body.title, "by": {"id": 1}}
+            return self.notes[number]
+
+        @self.app.delete("/notes", dependencies=forgotten)
+        @self.app.post("/notes/delete-all", dependencies=forgotten)
+        def clear() -> None:
+            self.notes.clear()
+
+        @self.app.get("/notes/{note_id}", dependencies=security)
+        def read(note_id: int) -> dict[str, Any]:
+            if note_id not in self.notes:
+                raise HTTPException(404)
+            return self.notes[note_id]
+
+        @self.app.put("/notes/{note_id}", dependencies=security)
+        @self.app.patch("/notes/{note_id}", dependencies=security)
+        def change(note_id: int, body: Title) -> dict[str, Any]:
+            return {**read(note_id), "title": self.notes[note_id].update(title=body.title) or body.title}
+
+        @self.app.delete("/notes/{note_id}", dependencies=security, status_code=204)
+        def delete(note_id: int) -> None:
+            read(note_id)
+            del self.notes[note_id]
+
+        @self.app.put("/settings")
+        def configure(body: Title) -> dict[str, str]:
+            self.settings.update(title=body.title)
+            return self.settings
+
+        @self.app.delete("/settings", status_code=204)
+        def reset() -> None:
+            self.settings.clear()
+
+
+class Title(BaseModel):
+    title: str
+
+
+def test_what_was_there_before_is_there_after(serve: Any) -> None:
+    """After every rule: only what the gate has made is changed, and deleted."""
+    served = Notes()
+    before = {number: dict(note) for number, note in served.notes.items()}
+    report = check(Site.find(serve(served)), options=Options(key="given-key"))
+    assert {number: served.notes.get(number) for number in before} == before
+    assert served.settings == {"title": "ours"}
+    taken = {one.rpartition(" ")[0] for one in served.taken}
+    assert {method.partition(" ")[0] for method in taken} == {"DELETE", "PATCH", "PUT"}
+    numbers = {int(one.rpartition("/")[2]) for one in taken}
+    assert min(numbers) > 3
+    whys = reasons(report)
+    assert not [one for one in whys.values() if "the rule failed" in one]
+    assert whys["S05"].endswith("from outside, only what the gate has made is changed")
+    assert "from outside, nothing is sent that may take away" in whys["C04"]
+    assert "DELETE /settings: it was not asked" in whys["T01"]
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_an_import_without_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         "import time\n\nfrom fastapi import FastAPI\n\napp = FastAPI()\ntime.sleep(60)\n"
     )
     report: Report = check(Project.find(tmp_path), rules=[THREAD])
-    assert report.error == "the app did not answer in 2 seconds: it was asked to load"
+    assert report.error == "cannot be imported: the app did not answer in 2 seconds: it was asked to load"
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """`stanchion check`: what a FastAPI backend does, proven."""
 
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ def check(
 ) -> None:
     """Prove what a FastAPI backend does, on a copy of it: statuses, keys, leaks, stalls, queries.
 
-    By its URL alone it is asked from outside, and written to: start one for the check.
+    By its URL alone it is asked from outside. On this machine things are made there: start one for the check.
     It ends with 0 where nothing was found, with 1 where something was (see --fail-on), and with 2
     where the app could not be checked.
 
@@ -91,12 +92,15 @@ def check(
     """
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise Failure(
-            f'The gate needs more ({", ".join(missing)}): pip install "stanchion[check]".',
+            f'The gate needs more ({", ".join(missing)}): install Stanchion with its extra "check".',
             status=_NOT_CHECKED,
         )
     if target == "explain":
         _explain(rule)
         return
+    if rule:
+        raise typer.BadParameter("a rule goes with explain alone, as in: stanchion check explain S04.")
+    _refuse_what_cannot_be(allow or [], database_url, against, output)
     from stanchion.gate import Kind, Options, Project, ProjectError, Site, SiteError, all_rules
     from stanchion.gate import check as run
     from stanchion.gate.accepted import AcceptedError, without_baseline, without_ignored
@@ -130,14 +134,36 @@ def check(
         raise Failure(
             f"{output} cannot be written ({exc.strerror}): name another file.", status=_NOT_CHECKED
         ) from exc
-    if isinstance(found, Project) and report.error and fail_on is not FailOn.never:
-        raise Failure(
-            f"The app {report.error}. Tried with {found.python}: name another interpreter with --python, "
-            "install there what is missing, or give the app variables with --env and hosts with --allow.",
-            status=_NOT_CHECKED,
+    if report.error and fail_on is not FailOn.never:
+        tried = (
+            f" Tried with {found.python}: name another interpreter with --python, install there what is "
+            "missing, or give the app variables with --env and hosts with --allow."
+            if isinstance(found, Project)
+            else ""
         )
+        raise Failure(f"The app {report.error}.{tried}", status=_NOT_CHECKED)
     if _fails(report, fail_on):
         raise typer.Exit(1)
+
+
+def _refuse_what_cannot_be(
+    allow: list[str], database_url: str, against: Path | None, output: Path | None
+) -> None:
+    """Refuse what would only be noticed when everything has been done."""
+    from stanchion.gate.agent.drivers import OPAQUE
+
+    for one in allow:
+        if one not in OPAQUE and not re.fullmatch(r".+:\d+|/.+", one):
+            raise typer.BadParameter(
+                f"{one!r} is no HOST:PORT, no socket's path and no driver ({', '.join(OPAQUE)}).",
+                param_hint="--allow",
+            )
+    if database_url and not re.match(r"(postgres(ql)?|sqlite)(\+\w+)?://", database_url):
+        raise typer.BadParameter("it is no URL of PostgreSQL or SQLite.", param_hint="--database-url")
+    if against is not None and not against.is_file():
+        raise typer.BadParameter(f"there is no file {against}.", param_hint="--against")
+    if output is not None and not output.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {output.parent}.", param_hint="--output")
 
 
 @contextmanager
@@ -165,8 +191,9 @@ def _explain(wanted: str) -> None:
 
     found = next((one for one in all_rules() if one.id == wanted.upper()), None)
     if found is None:
-        known = ", ".join(one.id for one in all_rules())
-        raise Failure(f"There is no rule {wanted!r}: there are {known}.")
+        known = "\n".join(f"  {one.id}  {one.title}" for one in all_rules())
+        problem = f"There is no rule {wanted!r}" if wanted else "Name a rule"
+        raise Failure(f"{problem}; there are:\n{known}", status=_NOT_CHECKED)
     console = Console()
     if console.is_terminal:
         console.print(Markdown(found.page))

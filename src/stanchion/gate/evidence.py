@@ -1,6 +1,6 @@
 """Findings from what was seen."""
 
-from stanchion.gate.live import Exchange
+from stanchion.gate.live import TOO_MANY, Exchange
 from stanchion.gate.model import Finding, Verdict
 from stanchion.gate.subject import Operation, Subject
 
@@ -19,17 +19,21 @@ def seen(
     message: str,
     advice: str,
     figure: str = "",
+    doubt: str = "",
 ) -> Finding:
     """Return a proven finding, with the exchange that proves it and, before it, a figure.
 
-    It is only suspected where the guard kept the app from something while it answered.
+    It is only suspected where there is a doubt, where the guard kept the app from something while it
+    answered, and where the answer is that there were too many requests.
     """
     place = subject.where(operation) if operation else {"operation": f"{exchange.method} {exchange.path}"}
     kept = f"the gate kept the app from {exchange.kept} (see --allow)" if exchange.kept else ""
-    evidence = "\n".join(filter(None, (figure, exchange.summary, kept)))
+    limited = "the app limits requests" if exchange.status == TOO_MANY else ""
+    doubts = [one for one in (doubt, kept, limited) if one]
+    evidence = "\n".join(filter(None, (figure, exchange.summary, *doubts)))
     return Finding(
         message=message,
-        verdict=Verdict.suspected if exchange.kept else Verdict.proven,
+        verdict=Verdict.suspected if doubts else Verdict.proven,
         **place,
         evidence=evidence,
         curl=exchange.curl,

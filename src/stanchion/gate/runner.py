@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 
 from stanchion.gate.live import OUTSIDE, Live
 from stanchion.gate.matrix import matrix
-from stanchion.gate.model import Exercised, Finding, NotChecked, Report, Result, Rule
+from stanchion.gate.model import Exercised, Finding, NotChecked, Report, Result, Rule, Verdict
 from stanchion.gate.process import AgentError
 from stanchion.gate.project import Project
 from stanchion.gate.rules import all_rules
@@ -18,6 +18,7 @@ from stanchion.gate.trial import Options, Trial
 Progress = Callable[[Rule], None]
 
 _USUAL = Options()
+_LIMITED = "the app limits requests (429): raise its limits for the check, as by --env"
 
 
 def check(
@@ -44,7 +45,16 @@ def check(
             subject.close()
     name = str(target.root) if isinstance(target, Project) else target.url
     seconds = time.monotonic() - started
-    return Report(name, results, seconds, tuple(notes), subject.failure, operations)
+    entered, refused = _entry(subject)
+    return Report(name, results, seconds, (*notes, *entered), subject.failure or refused, operations)
+
+
+def _entry(subject: Subject) -> tuple[list[str], str]:
+    """Return a note on who has asked, and what the app did not take."""
+    if "running" not in vars(subject):
+        return [], ""
+    origin, refused = subject.running.entry
+    return [f"asked with {origin}: $API_KEY in the curl lines is a key like it"] if origin else [], refused
 
 
 def _matrix(subject: Subject) -> tuple[Exercised, ...]:
@@ -96,4 +106,7 @@ def _result(one: Rule, subject: Subject, progress: Progress | None) -> Result:
         reason = str(exc)
     except Exception as exc:  # a rule's own fault is no verdict on the backend
         reason = f"the rule failed ({type(exc).__name__}: {exc}): please report it"
+    limited = "running" in vars(subject) and subject.running.met_limit()
+    if limited and not reason and not any(finding.verdict is Verdict.proven for finding in findings):
+        reason = _LIMITED
     return Result(one, tuple(findings), reason, applies)

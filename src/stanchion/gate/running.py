@@ -6,9 +6,9 @@ from typing import Any
 
 from stanchion.gate.forms import encoded, form_of
 from stanchion.gate.journey import Journey, Resource
-from stanchion.gate.live import Exchange, Live
+from stanchion.gate.live import TOO_MANY, Exchange, Live
 from stanchion.gate.model import NotChecked
-from stanchion.gate.sign_in import Identity, SignIn
+from stanchion.gate.sign_in import Identity, SignIn, is_usually_limited
 from stanchion.gate.subject import Document, Operation
 from stanchion.gate.values import Values
 
@@ -36,6 +36,7 @@ class Running:
         """The variables that the app was given, and those of its `.env`."""
         self._key = key
         self._sign_in = SignIn(document, live, self.values)
+        self._looked_at, self._rests_on_journey = 0, False
 
     @property
     def users(self) -> tuple[Identity, Identity]:
@@ -68,9 +69,23 @@ class Running:
         identity = self._users[0] if self._users else self._sign_in.from_environment(self.environment)
         return identity or "no key was found, and no account could be made: give one with --key"
 
-    @cached_property
+    @property
+    def entry(self) -> tuple[str, str]:
+        """Return where the key is from with which the app was asked, and why a given one was no good."""
+        who = vars(self).get("_who")
+        if isinstance(who, str):
+            return "", "does not take the key that was given" if self._key else ""
+        return (who.origin, "") if who else ("", "")
+
+    @property
     def journey(self) -> Journey:
         """Return the journey, made. Raises NotChecked where there is no way in."""
+        journey = self._journey
+        self._rests_on_journey = True
+        return journey
+
+    @cached_property
+    def _journey(self) -> Journey:
         journey = Journey(self.document, self.live, self.values, self.who)
         journey.run()
         return journey
@@ -84,6 +99,19 @@ class Running:
         if not made:
             raise NotChecked(f"nothing could be made: {resources[0].path}: {resources[0].why}")
         return made
+
+    def met_limit(self) -> bool:
+        """Tell whether requests were limited (429) since this was last asked, those of the journey included.
+
+        Nobody is surprised by a limit on signing in and up.
+        """
+        met = self.live.asked[self._looked_at :]
+        for resource in self._journey.resources if self._rests_on_journey else ():
+            met += [(one.method, one.path, one.status) for one in resource.steps.values()]
+        self._looked_at, self._rests_on_journey = len(self.live.asked), False
+        return any(
+            status == TOO_MANY and not is_usually_limited(method, path) for method, path, status in met
+        )
 
     def sign_in(self, identity: Identity, password: str) -> Exchange | None:
         """Sign in as somebody of ours with another password; None where they did not sign in by one."""

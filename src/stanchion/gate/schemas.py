@@ -286,13 +286,19 @@ def _is_tighter(was: Any, now: int, *, upper: bool) -> bool:
     return now < was if upper else now > was
 
 
+_STORED = 2**63 - 1
+"""What no database stores as an integer: a limit there takes nothing from a client."""
+
+
 def _limit(schema: Mapping[str, Any], name: str, sign: int) -> tuple[float, int] | None:
     """Return the limit in a form in which smaller is tighter: of equal ones, that which excludes itself."""
     exclusive = f"exclusive{name.capitalize()}"
     found = [
         (schema[one] * sign, weight)
         for one, weight in ((name, 1), (exclusive, 0))
-        if isinstance(schema.get(one), int | float) and not isinstance(schema[one], bool)
+        if isinstance(schema.get(one), int | float)
+        and not isinstance(schema[one], bool)
+        and abs(schema[one]) < _STORED
     ]
     return min(found, default=None)
 
@@ -300,5 +306,7 @@ def _limit(schema: Mapping[str, Any], name: str, sign: int) -> tuple[float, int]
 def _limited(limit: tuple[float, int] | None, sign: int) -> str:
     if limit is None:
         return "none"
-    number, inclusive = limit
-    return f"{number * sign:g}" + ("" if inclusive else ", itself excluded")
+    number, inclusive = limit[0] * sign, limit[1]
+    return (f"{int(number)}" if number == int(number) else f"{number:g}") + (
+        "" if inclusive else ", itself excluded"
+    )

@@ -58,6 +58,20 @@ def header(scheme: Mapping[str, Any], secret: str) -> dict[str, str]:
     return {}
 
 
+def nonsense(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers of the same form with a key that nobody made; of HTTP Basic `nonsense:nonsense`."""
+    made = {}
+    for name, value in headers.items():
+        kind, _, rest = value.partition(" ")
+        if name == "Cookie":
+            made[name] = f"{value.partition('=')[0]}=nonsense"
+        elif kind == "Basic":
+            made[name] = f"Basic {b64encode(b'nonsense:nonsense').decode()}"
+        else:
+            made[name] = f"{kind} nonsense" if rest else "nonsense"
+    return made
+
+
 def _password(account: Mapping[str, Any]) -> str:
     return next((str(value) for one, value in account.items() if "password" in one), "")
 
@@ -65,6 +79,12 @@ def _password(account: Mapping[str, Any]) -> str:
 def is_sign_in(operation: Operation) -> bool:
     """Tell whether an operation is named like one that takes an account and gives a key."""
     return operation.method == "POST" and _SIGN_IN.search(operation.path) is not None
+
+
+def is_usually_limited(method: str, path: str) -> bool:
+    """Tell whether it is named like a sign-in or a sign-up, where a limit on tries is in order."""
+    path = path.partition("?")[0]
+    return method == "POST" and (_SIGN_IN.search(path) or _SIGN_UP.search(path)) is not None
 
 
 class SignIn:
@@ -152,14 +172,9 @@ class SignIn:
 
     def _is_let_in(self, headers: Mapping[str, str]) -> bool:
         """Tell whether an operation that refuses others takes this key."""
-        # Basic as "nonsense:nonsense", Bearer or nothing else.
-        nonsense = {
-            name: "Basic bm9uc2Vuc2U6bm9uc2Vuc2U=" if value.startswith("Basic ") else "Bearer nonsense"
-            for name, value in headers.items()
-        }
         for operation in self._askable():
             # One that takes nonsense too is a finding of its own; it refuses at least nothing at all.
-            answers = [self._ask(operation, other) for other in (nonsense, {})]
+            answers = [self._ask(operation, other) for other in (nonsense(headers), {})]
             if any(refused.status in (401, 403) for refused in answers):
                 let_in = self._ask(operation, headers)
                 if let_in.status not in (0, 401, 403):

@@ -6,7 +6,7 @@ from stanchion.gate.live import Exchange
 from stanchion.gate.model import NotChecked
 from stanchion.gate.subject import Operation, Subject
 
-_TYPES = (
+TYPES = (
     "text/event-stream",
     "application/x-ndjson",
     "application/jsonl",
@@ -30,7 +30,7 @@ def streams(subject: Subject) -> Iterator[tuple[Operation, Exchange]]:
         media = {
             kind for one in responses.values() for kind in subject.document.resolve(one).get("content", {})
         }
-        if operation.method == "POST" and not media & set(_TYPES):
+        if operation.method == "POST" and not media & set(TYPES):
             continue  # it would make something
         body = running.journey.body(operation) if operation.method == "POST" else None
         exchange = running.ask(operation, json_body=body, read_for=_READ_FOR)

@@ -61,10 +61,6 @@ class Loaded:
     document_error: str = ""
     openapi_url: str | None = None
     docs_url: str | None = None
-    frozen: int = 0
-    """How many objects the collector never looks at again (gc.freeze)."""
-    objects: int = 0
-    """How many objects the import left alive."""
     versions: Mapping[str, str] | None = None
 
 

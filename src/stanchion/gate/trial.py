@@ -137,6 +137,10 @@ class Trial:
             raise NotChecked(refused)
         if refused:
             self.notes.append(f"{refused}; what {', '.join(kept)} answers without it proves nothing")
+        if files := agent.ask("refused_files"):
+            self.notes.append(
+                f"the app was kept from writing to {files[0]['target']}: it is outside of the copy"
+            )
         return Running(
             document, live, environment=self._known, key=self._options.key, printed=lambda: agent.printed
         )
@@ -170,10 +174,15 @@ class Trial:
             return ""
         first = found[0]
         place = f" ({first['file']}, line {first['line']})" if first["file"] else ""
+        advice = (
+            "give it a server with --database-url, or allow it with --allow HOST:PORT if it is there to be "
+            "written to"
+            if first["what"] == "connection"
+            else "let its path come from the environment, or be relative to the project"
+        )
         return (
             f"the app's {first['what']} to {first['target']} was refused{place}: the gate writes to nothing "
-            "but a copy; give it a server with --database-url, or allow it with --allow HOST:PORT if it is "
-            "there to be written to"
+            f"but a copy; {advice}"
         )
 
     def _server(self) -> Path:

@@ -12,6 +12,7 @@ from hypothesis import strategies
 from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.errors import HypothesisException, NonInteractiveExampleWarning
 
+from stanchion.gate.schemas import whole
 from stanchion.gate.subject import Document
 
 _UNIQUE = re.compile(
@@ -47,10 +48,9 @@ class Values:
 
     def make(self, schema: Any, name: str = "", depth: int = 0) -> Any:
         """Return a value of the schema; None where none is known."""
-        schema = self._document.resolve(schema)
-        if not isinstance(schema, dict) or depth > _DEEPEST:
+        if depth > _DEEPEST:
             return None
-        schema = self._merged(schema)
+        schema = whole(self._document, schema)
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
@@ -75,19 +75,6 @@ class Values:
         if kind in ("integer", "number"):
             return self._number(schema, kind) if example is None or self.varied else example
         return {"boolean": True, "null": None}.get(str(kind), example)
-
-    def _merged(self, schema: Mapping[str, Any]) -> dict[str, Any]:
-        merged = dict(schema)
-        for part in schema.get("allOf", ()):
-            resolved = self._merged(self._document.resolve(part))
-            properties = {**merged.get("properties", {}), **resolved.get("properties", {})}
-            required = [*merged.get("required", ()), *resolved.get("required", ())]
-            merged = {**resolved, **merged}
-            if properties:
-                merged["properties"] = properties
-            if required:
-                merged["required"] = required
-        return merged
 
     def _one_of(self, options: list[Any], name: str, depth: int) -> Any:
         for option in options:

@@ -9,7 +9,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TextIO
 
-from . import drivers, engines, expiring, first, guard, loading, overriding, preparing, recording, serving
+from . import (
+    drivers,
+    engines,
+    expiring,
+    first,
+    guard,
+    heap,
+    loading,
+    overriding,
+    preparing,
+    recording,
+    serving,
+)
 
 
 def main() -> None:
@@ -32,6 +44,7 @@ def _converse(answers: TextIO) -> None:
     commands: dict[str, Callable[..., Any]] = {
         "guard": _guard,
         "refused": guard.refused,
+        "refused_files": guard.refused_files,
         "load": loading.load,
         "run_module": preparing.run_module,
         "create_tables": preparing.create_tables,
@@ -39,7 +52,9 @@ def _converse(answers: TextIO) -> None:
         "unexpire": expiring.unexpire,
         "serve": serving.serve,
         "records": recording.records,
+        "ended": recording.ended,
         "pool": recording.pool,
+        "heap": heap.counts,
         "override": overriding.override,
         "restore": overriding.restore,
         "engine_urls": engines.urls,

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import guard
 
-_OPAQUE = ("MySQLdb", "ibm_db", "oracledb", "pymssql", "pyodbc")
+OPAQUE = ("MySQLdb", "ibm_db", "oracledb", "pymssql", "pyodbc")
 """What they connect to cannot be read: they are allowed by their names, or not at all."""
 
 
@@ -132,5 +132,5 @@ _CHANGES: dict[str, Callable[[Any], None]] = {
     "psycopg": _psycopg,
     "uvloop": _uvloop,
     "duckdb": _duckdb,
-    **dict.fromkeys(_OPAQUE, _opaque),
+    **dict.fromkeys(OPAQUE, _opaque),
 }

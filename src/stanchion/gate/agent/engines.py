@@ -1,19 +1,20 @@
 """The databases that the app has engines for."""
 
-import gc
 import sys
+from typing import Any
+
+from . import heap
+
+
+def alive() -> list[Any]:
+    """Return SQLAlchemy's engines, those beneath async ones too."""
+    if "sqlalchemy" not in sys.modules:
+        return []
+    from sqlalchemy.engine import Engine  # where 1.4 has it too
+
+    return heap.alive(Engine)
 
 
 def urls() -> list[str]:
     """Return the URLs of SQLAlchemy's engines, without passwords, each once."""
-    if "sqlalchemy" not in sys.modules:
-        return []
-    from sqlalchemy.engine import Engine
-
-    frozen = gc.get_freeze_count()
-    if frozen:
-        gc.unfreeze()  # what is frozen is not among the objects either
-    found = [one.url for one in gc.get_objects() if isinstance(one, Engine)]
-    if frozen:
-        gc.freeze()
-    return sorted({url.render_as_string(hide_password=True) for url in found})
+    return sorted({one.url.render_as_string(hide_password=True) for one in alive()})

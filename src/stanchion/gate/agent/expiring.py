@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import functools
-import gc
 import hashlib
 import re
 import sys
@@ -12,9 +11,8 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import serving
+from . import engines, heap, serving
 
-_TABLE = re.compile(r"(keys?|tokens?|sessions?|credentials?)$", re.IGNORECASE)
 _EXPIRY = re.compile(
     r"(expires?|expiry|expiration|valid_?(until|to|till))_?(at|on|date|time|ts|timestamp)?", re.IGNORECASE
 )
@@ -30,18 +28,19 @@ _changed: list[tuple[Any, Any]] = []
 """Of each row, the engine and the statement that puts its value back."""
 
 
-def expire(secret: str, marks: list[str]) -> list[str]:
+def expire(secret: str, marks: list[str], named: str) -> list[str]:
     """Set the expiry of the row that holds this key to two days ago; return the tables that have one.
 
-    A row holds it by its text, its beginning or a digest of it, or by one of `marks`.
+    A row holds it by its text, its beginning or a digest of it, or by one of `marks`; its name
+    ends as `named` says, a regular expression.
     """
     if "sqlalchemy" not in sys.modules:
         return []
     forms = _forms(secret, marks)
-    found = []
-    for engine in _engines():
+    found, tables = [], list(_tables(named))
+    for engine in engines.alive():
         with suppress(Exception):  # an engine that only reads, or of which the server is gone
-            found += _on(engine, functools.partial(_expire, engine, secret, forms))
+            found += _on(engine, functools.partial(_expire, engine, secret, forms, tables))
     return sorted(set(found))
 
 
@@ -54,12 +53,6 @@ def unexpire() -> None:
 
 def _execute(statement: Any, connection: Any) -> None:
     connection.execute(statement)
-
-
-def _engines() -> list[Any]:
-    from sqlalchemy.engine import Engine  # where 1.4 has it too
-
-    return [one for one in gc.get_objects() if isinstance(one, Engine)]
 
 
 def _on(engine: Any, work: Callable[[Any], Any]) -> Any:
@@ -90,21 +83,23 @@ def _forms(secret: str, marks: list[str]) -> frozenset[Any]:
     return frozenset({*texts, *digests, data})
 
 
-def _tables() -> Iterator[tuple[Any, Any]]:
+def _tables(named: str) -> Iterator[tuple[Any, Any]]:
     """Give the tables that are named like keys, as the app has them, each with its column of the expiry."""
     from sqlalchemy import Table
 
-    for table in [one for one in gc.get_objects() if isinstance(one, Table)]:
+    for table in heap.alive(Table):
         expiry = next((one for one in table.columns if _EXPIRY.fullmatch(one.name)), None)
-        if expiry is not None and _TABLE.search(table.name) and list(table.primary_key):
+        if expiry is not None and re.search(named, table.name, re.IGNORECASE) and list(table.primary_key):
             yield table, expiry
 
 
-def _expire(engine: Any, secret: str, forms: frozenset[Any], connection: Any) -> list[str]:
+def _expire(
+    engine: Any, secret: str, forms: frozenset[Any], tables: list[tuple[Any, Any]], connection: Any
+) -> list[str]:
     from sqlalchemy import inspect, select
 
     found = []
-    for table, expiry in _tables():
+    for table, expiry in tables:
         if not inspect(connection).has_table(table.name, schema=table.schema):
             continue
         try:

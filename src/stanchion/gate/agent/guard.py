@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from . import files
+
 _state: dict[str, Any] = {"allowed": frozenset(), "root": "", "refused": [], "effects": None, "told": None}
 _WATCHED = {
     "socket.connect": "connects",
@@ -15,10 +17,16 @@ _WATCHED = {
     "os.system": "starts a process",
     "sqlite3.connect": "opens a database",
 }
+_FILE = "file"
+_MOST = 200
+"""Refused files that are kept."""
+
+_files: dict[str, Any] = {"done_without": None, "lacking": set()}
+"""Which refused files the running app does without, and the paths that are not as it would have them."""
 
 
 def install(root: str, allowed: list[str]) -> None:
-    """Refuse connections but those to `allowed` (host:port), and SQLite files outside `root`.
+    """Refuse connections but those to `allowed` (host:port), and to write outside `root`.
 
     A host that has a name is allowed by its addresses too: those are what most drivers connect to.
     An audit hook cannot be taken off again, by nobody: it ends with this process.
@@ -51,6 +59,20 @@ def refused() -> list[dict[str, Any]]:
     """Return what was refused since it was last asked, once each."""
     found: list[dict[str, Any]] = _state["refused"]
     _state["refused"] = []
+    return found
+
+
+def started() -> None:
+    """From now on a refused file is nothing that the app cannot do without: it is here."""
+    of_files = [one for one in _state["refused"] if one["what"] == _FILE]
+    _state["refused"] = [one for one in _state["refused"] if one["what"] != _FILE]
+    _files["done_without"] = of_files
+
+
+def refused_files() -> list[dict[str, Any]]:
+    """Return the files that the running app does without since it was last asked, once each."""
+    found: list[dict[str, Any]] = _files["done_without"] or []
+    _files["done_without"] = []
     return found
 
 
@@ -99,21 +121,22 @@ def of_project(filename: str) -> str:
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if event not in _WATCHED and event != "socket.getaddrinfo":
+    check = _CHECKS.get(event)
+    if check is None and event not in _WATCHED:
         return
     if event in _WATCHED and _state["effects"] is not None:
         where = place()
         if where["file"]:
             _state["effects"].append({"event": event, "does": _WATCHED[event], **where})
-    if event == "socket.connect":
-        _connect(arguments[1])
-    elif event == "socket.getaddrinfo":
-        _resolve(arguments[0], arguments[1])
-    elif event == "sqlite3.connect":
-        open_file(arguments[0])
+    if check is not None:
+        check(event, arguments)
 
 
-def _connect(address: Any) -> None:
+def _reach(_: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse a socket's address: to connect to, or to send a datagram to."""
+    connection, address = arguments
+    if address is None or getattr(connection, "family", None) == getattr(socket, "AF_NETLINK", -1):
+        return  # it is connected already, or to the kernel
     if not isinstance(address, tuple):  # a socket in the file system
         name = os.fsdecode(address) if isinstance(address, str | bytes) else str(address)
     else:
@@ -122,12 +145,42 @@ def _connect(address: Any) -> None:
         _refuse("connection", name, ConnectionRefusedError)
 
 
-def _resolve(host: Any, port: Any) -> None:
+def _resolve(_: str, arguments: tuple[Any, ...]) -> None:
+    host, port = (*arguments, None)[:2]
     name = host.decode() if isinstance(host, bytes) else host
     if name in (None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::"):  # noqa: S104 (no bind)
         return
-    if not any(allowed.rpartition(":")[0] == name for allowed in _state["allowed"]):
-        _refuse("connection", f"{name}:{port}", socket.gaierror)
+    if name == socket.gethostname() or any(one.rpartition(":")[0] == name for one in _state["allowed"]):
+        return
+    _refuse("connection", f"{name}:{port}" if port is not None else name, socket.gaierror)
+
+
+def _open_database(_: str, arguments: tuple[Any, ...]) -> None:
+    open_file(arguments[0])
+
+
+def _touch(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse to write a file outside the copy; tell where one is read that could not be written."""
+    if event in files.WRITES:
+        for path in files.written(event, arguments):
+            if not files.is_free(path, _state["root"]):
+                _files["lacking"].add(path)
+                _refuse(_FILE, path, PermissionError)
+    if _files["lacking"] and _state["told"] is not None:
+        path = files.read(event, arguments)
+        if path and any(files.is_below(path, one) for one in tuple(_files["lacking"])):
+            _state["told"](_printable(path))
+
+
+_CHECKS: dict[str, Callable[[str, tuple[Any, ...]], None]] = {
+    "socket.connect": _reach,
+    "socket.sendto": _reach,
+    "socket.sendmsg": _reach,
+    "socket.getaddrinfo": _resolve,
+    "socket.gethostbyname": _resolve,
+    "sqlite3.connect": _open_database,
+    **dict.fromkeys(files.EVENTS, _touch),
+}
 
 
 def open_file(database: Any) -> None:
@@ -143,9 +196,19 @@ def open_file(database: Any) -> None:
 
 
 def _refuse(what: str, target: str, error: type[Exception]) -> None:
+    target = _printable(target)
     if _state["told"] is not None:
         _state["told"](target)
     found = {"what": what, "target": target, **place()}
-    if found not in _state["refused"]:
-        _state["refused"].append(found)
+    if what == _FILE and found["file"] and _state["effects"] is not None:
+        _state["effects"].append({"event": _FILE, "does": "writes outside of its folder", **found})
+    without = _files["done_without"]
+    refusals = _state["refused"] if what != _FILE or without is None else without
+    if found not in refusals and (what != _FILE or len(refusals) < _MOST):
+        refusals.append(found)
     raise error(f"stanchion check refuses this {what} while it tests: {target}")
+
+
+def _printable(target: str) -> str:
+    """Return it as it may stand in a header."""
+    return "".join(one if one.isprintable() else "?" for one in target)

@@ -1,7 +1,6 @@
 """Imports the app, and reads what it is made of."""
 
 import functools
-import gc
 import importlib
 import inspect
 import sys
@@ -34,7 +33,7 @@ def load(entry: str, app_dir: str) -> dict[str, Any]:
         if not hasattr(app, "router") and callable(app):
             app = app()  # a factory
     except BaseException as exc:
-        return {"error": _sentence(exc), "traceback": traceback.format_exc(), "effects": effects}
+        return {"error": sentence(exc), "traceback": traceback.format_exc(), "effects": effects}
     finally:
         guard.watch(None)
     effects += [
@@ -74,7 +73,8 @@ def _unserved(effects: Effects) -> Iterator[None]:
         yield
 
 
-def _sentence(exc: BaseException) -> str:
+def sentence(exc: BaseException) -> str:
+    """Return the kind of an exception, its first line, and the line of the project that raised it."""
     where = ""
     for frame in reversed(traceback.extract_tb(exc.__traceback__)):
         if own := guard.of_project(frame.filename):
@@ -89,7 +89,7 @@ def _described(app: Any, module: Any) -> dict[str, Any]:
     try:
         document = app.openapi() if app.openapi_url else None
     except Exception as exc:
-        broken = _sentence(exc)
+        broken = sentence(exc)
     return {
         "error": "",
         "file": guard.of_project(getattr(module, "__file__", "") or ""),
@@ -100,8 +100,6 @@ def _described(app: Any, module: Any) -> dict[str, Any]:
         "routes": list(_routes(app)),
         "middleware": [_middleware(one) for one in app.user_middleware],
         "has_lifespan": _has_lifespan(app),
-        "frozen": gc.get_freeze_count(),
-        "objects": len(gc.get_objects()),
         "versions": {name: version for name in _PACKAGES if (version := _version(name))},
     }
 
@@ -168,7 +166,8 @@ def _routes(app: Any) -> Any:
                 "is_async": inspect.iscoroutinefunction(code) or inspect.isasyncgenfunction(code),
                 "in_schema": bool(getattr(context, "include_in_schema", True)),
                 "dependencies": sorted(set(_dependencies(dependant))),
-                "secured": sorted(set(_schemes(dependant))),
+                "secured": sorted({_scheme_name(one) for one in _schemes(dependant)}),
+                "optional": any(getattr(one, "auto_error", True) is False for one in _schemes(dependant)),
                 "parameters": _parameters(code),
             }
 
@@ -216,8 +215,12 @@ def _schemes(dependant: Any) -> Any:
     base = importlib.import_module("fastapi.security.base").SecurityBase
     for one in getattr(dependant, "dependencies", ()):
         if isinstance(one.call, base):
-            yield getattr(one.call, "scheme_name", type(one.call).__name__)
+            yield one.call
         yield from _schemes(one)
+
+
+def _scheme_name(scheme: Any) -> str:
+    return str(getattr(scheme, "scheme_name", type(scheme).__name__))
 
 
 def _parameters(function: Any) -> list[dict[str, str]]:

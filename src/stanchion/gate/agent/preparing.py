@@ -1,13 +1,12 @@
 """Makes the tables of the copy's database, where nothing has yet."""
 
 import asyncio
-import gc
 import runpy
 import sys
 from pathlib import Path
 from typing import Any
 
-from . import guard, serving
+from . import engines, guard, heap, serving
 
 _PATIENCE = 30.0
 
@@ -37,14 +36,13 @@ def create_tables() -> list[str]:
     models = _models() if "sqlalchemy" in sys.modules else []
     if not models:
         return []
-    from sqlalchemy.engine import Engine  # where 1.4 has it too
     from sqlalchemy.exc import SQLAlchemyError
 
     made: list[str] = []
-    engines = [one for one in gc.get_objects() if isinstance(one, Engine)]
-    for url in {str(one.url) for one in engines}:
+    found = engines.alive()
+    for url in {str(one.url) for one in found}:
         failure: Exception | None = None
-        for engine in [one for one in engines if str(one.url) == url]:
+        for engine in [one for one in found if str(one.url) == url]:
             try:
                 made += _create_on(engine, models)
                 break
@@ -85,7 +83,7 @@ def _models() -> list[Any]:
     from sqlalchemy import MetaData
     from sqlalchemy.orm import registry
 
-    mapped = [one.metadata for one in gc.get_objects() if isinstance(one, registry) and list(one.mappers)]
+    mapped = [one.metadata for one in heap.alive(registry) if list(one.mappers)]
     held = [
         value
         for module in list(sys.modules.values())

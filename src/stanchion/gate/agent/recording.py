@@ -1,6 +1,7 @@
 """What happens inside the app while it answers one request."""
 
 import asyncio
+import functools
 import logging
 import sys
 import threading
@@ -26,23 +27,34 @@ _running: list[dict[str, Any]] = []
 _pool = {"connects": 0, "out": 0, "loop": 0}
 """Connections opened, connections out of their pools, and the thread of the event loop."""
 
+_LISTS = (list, tuple, type(iter(list[Any]())), type(iter(tuple[Any]())))
+
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-def records(numbers: list[int], patience: float = 0.0) -> list[dict[str, Any] | None]:
+def records(numbers: list[int], waited: list[int], patience: float) -> list[dict[str, Any] | None]:
     """Hand over what was recorded of these requests; None where nothing arrived.
 
-    An app raises what it has answered 500 for when the answer is out: `patience` is for how many
-    seconds that is waited for.
+    An app goes on when the answer is out: it commits, closes, raises what it has answered 500 for. The end
+    of those in `waited` is waited for, for `patience` seconds in all.
     """
     until = time.monotonic() + patience
-    while time.monotonic() < until and any(
-        number in _records and _records[number]["ended_at"] is None for number in numbers
-    ):
+    waiting = [_records[one] for one in waited if one in _records]
+    while time.monotonic() < until and any(one["ended_at"] is None for one in waiting):
         time.sleep(0.002)
     return [_records.pop(number, None) for number in numbers]
+
+
+def ended(number: int, patience: float) -> bool:
+    """Wait until the app is done with a request, for so many seconds; tell whether it is."""
+    until = time.monotonic() + patience
+    while (record := _records.get(number)) and record["ended_at"] is None:
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def pool() -> dict[str, int]:
@@ -55,8 +67,20 @@ class Recorder:
 
     def __init__(self, app: Any) -> None:
         self.app = app
+        self.failure = ""
+        """Why the lifespan ended with an exception."""
+
+    async def _live(self, scope: Message, receive: Receive, send: Send) -> None:
+        try:
+            await self.app(scope, receive, send)
+        except BaseException as exc:
+            self.failure = self.failure or loading.sentence(exc)
+            raise
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -76,6 +100,7 @@ class _Recording:
             "rollbacks": 0,
             "connects": _pool["connects"],
             "chunks": [],
+            "gathered": False,
             "stalls": [],
             "logs": [],
             "response_at": None,
@@ -139,6 +164,7 @@ def install() -> None:
     """Watch SQLAlchemy's engines, where the app has any, and the log."""
     logging.getLogger().addHandler(_Log())
     guard.tell(_keep)
+    _watch_streams()
     if "sqlalchemy" not in sys.modules:
         return
     from sqlalchemy import event
@@ -151,6 +177,21 @@ def install() -> None:
     event.listen(Pool, "connect", lambda *_: _count("connects", 1))
     event.listen(Pool, "checkout", lambda *_: _count("out", 1))
     event.listen(Pool, "checkin", lambda *_: _count("out", -1))
+
+
+def _watch_streams() -> None:
+    """Note where what is streamed is a list: all of it is there before the first of it is sent."""
+    from starlette.responses import StreamingResponse
+
+    before = StreamingResponse.__init__
+
+    @functools.wraps(before)
+    def made(response: Any, content: Any, *arguments: Any, **options: Any) -> None:
+        if (record := _current.get()) is not None:
+            record["gathered"] = isinstance(content, _LISTS)
+        before(response, content, *arguments, **options)
+
+    setattr(StreamingResponse, "__init__", made)  # noqa: B010 (mypy wants no method assigned to)
 
 
 def _keep(target: str) -> None:
@@ -213,14 +254,15 @@ def _watch(beat: list[float], thread: int) -> None:
         if late < _STALL:
             held = None
         elif held is None or held["beat"] != last:
-            held = {"beat": last, "ms": late * 1000, **_held_by(thread)}
+            held = {"beat": last, "ms": late * 1000, **held_by(thread)}
             for record in list(_running):
                 record["stalls"].append(held)
         else:
             held["ms"] = late * 1000
 
 
-def _held_by(thread: int) -> dict[str, Any]:
+def held_by(thread: int) -> dict[str, Any]:
+    """Return where a thread is: the innermost line of the project, and the end of its stack."""
     frame = sys._current_frames().get(thread)
     stack = traceback.extract_stack(frame)[-12:] if frame else []
     where = {"file": "", "line": 0}

@@ -5,20 +5,23 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from concurrent.futures import Future, wait
 from typing import Any
 
-from . import first, loading, recording
+from . import first, guard, loading, recording
 
 _PATIENCE = 30.0
 _running: list[tuple[Any, "Future[Any]"]] = []
 
 
+class NotStarted(Exception):  # noqa: N818 (it says what is the matter)
+    """The app does not start."""
+
+
 def serve(fallback: str) -> dict[str, Any]:
     """Start the app under uvicorn, the project's own or the one in `fallback`; return its port.
 
-    Raises RuntimeError where it does not start.
+    Raises NotStarted, with the reason.
     """
     try:
         import uvicorn
@@ -33,24 +36,27 @@ def serve(fallback: str) -> dict[str, Any]:
         "timeout_graceful_shutdown": 1,
         "loop": "asyncio",  # uvloop connects where the guard sees nothing
     }
-    server = uvicorn.Server(uvicorn.Config(recording.Recorder(loading.loaded["app"]), **options))
+    recorder = recording.Recorder(loading.loaded["app"])
+    server = uvicorn.Server(uvicorn.Config(recorder, **options))
     failure: list[str] = []
 
     def run() -> None:
         try:
             server.run(sockets=[listener])
-        except BaseException:
-            failure.append(traceback.format_exc())
+        except BaseException as exc:
+            failure.append(loading.sentence(exc))
 
     served = first.do(run)
     deadline = time.monotonic() + _PATIENCE
     while not server.started and not served.done() and time.monotonic() < deadline:
         time.sleep(0.01)
     if not server.started:
-        raise RuntimeError(
-            "the app does not start: " + (failure[0][-1500:] if failure else "its lifespan failed")
-        )
+        held = recording.held_by(threading.main_thread().ident or 0)
+        place = f" ({held['file']}, line {held['line']})" if held["file"] else ""
+        waited = f"it has not finished starting after {_PATIENCE:.0f} s{place}"
+        raise NotStarted(recorder.failure or (failure[0] if failure else waited))
     _running.append((server, served))
+    guard.started()
     recording.watch_loop(loop(), threading.main_thread().ident or 0)
     return {"port": listener.getsockname()[1]}
 

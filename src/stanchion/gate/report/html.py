@@ -54,7 +54,7 @@ def _finalize(value: Any) -> Any:
 
 
 def _tone(report: Report) -> str:
-    if not report.verified:
+    if doubt(report):
         return "unknown"
     return "good" if report.score >= 90 else "fair" if report.score >= 50 else "bad"
 

@@ -44,8 +44,9 @@ def percent(part: float) -> int:
 
 def summary(report: Report) -> str:
     """Return the report in one line."""
+    score = f"Score {report.score} of 100" if report.verified and not report.error else "No score"
     return (
-        f"Score {report.score} of 100; {percent(report.verified)} % of the rules verified; "
+        f"{score}; {percent(report.verified)} % of the rules that apply verified; "
         f"{report.count(Verdict.proven)} proven, {report.count(Verdict.suspected)} suspected; "
         f"{report.seconds:.1f} s"
     )
@@ -54,8 +55,8 @@ def summary(report: Report) -> str:
 def doubt(report: Report) -> str:
     """Return why the score says little or nothing; empty where it does."""
     if not report.verified:
-        return "Nothing could be checked: the score says nothing."
-    return f"The score says little: the app {report.error}" if report.error else ""
+        return "Nothing could be checked."
+    return f"The app {report.error}." if report.error else ""
 
 
 def exercised(operations: Collection[Exercised]) -> str:

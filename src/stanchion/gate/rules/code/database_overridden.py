@@ -63,7 +63,7 @@ def _beside(subject: Subject, operation: Operation, path: str) -> Iterator[Findi
     try:
         with running.live.overridden(operation.method, operation.path) as (names, outcome):
             exchange = running.ask(operation, path, read_for=1)
-            running.live.inside(exchange, patience=1.0)
+            running.live.inside(exchange)
     except AgentError:
         return  # its function is not to be seen
     if not outcome["statements"] or not outcome["reached"]:

@@ -113,7 +113,7 @@ def _with_wrong_key(subject: Subject, protected: list[Operation]) -> Iterator[tu
 
 
 def _is_written_down(subject: Subject, exchange: Exchange, before: str) -> bool:
-    (inside,) = subject.running.live.inside(exchange, patience=_PATIENCE)
+    (inside,) = subject.running.live.inside(exchange)
     if any(one["level"] in _LEVELS and not _is_echo(one["logger"]) for one in inside.get("logs", ())):
         return True
     marks = _WRITES if exchange.status >= 400 else _EVENTS

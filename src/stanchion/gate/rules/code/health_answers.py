@@ -3,7 +3,7 @@
 
 ## What it does
 Asks the usual paths (`/health`, `/healthz`, `/health/live`, `/livez`, `/ready`, `/status`, `/ping`) and any
-path of the document with such a name.
+path of the document with a part of such a name: `/api/health-check`, not `/shipping`.
 
 ## Why it is bad
 A load balancer without one sends requests to a process that is starting or dying.
@@ -28,6 +28,10 @@ from stanchion.gate.evidence import seen
 from stanchion.gate.model import Finding, Kind, Line, Severity, rule
 from stanchion.gate.subject import Subject
 
+_NAMED = re.compile(
+    r"/(([\w-]*[_-])?health([zy]|check)?([_-][\w-]*)?|readyz?|readiness|livez?|liveness|alive|ping|heartbeat)(/|$)",
+    re.IGNORECASE,
+)
 _PATHS = (
     "/health",
     "/healthz",
@@ -46,13 +50,11 @@ _PATHS = (
     "There is a health endpoint",
     severity=Severity.minor,
     kind=Kind.live,
-    line=Line.exceptions,
+    line=Line.entry,
 )
 def health_answers(subject: Subject) -> Iterator[Finding]:
     """Ask until one answers 200."""
-    named = [
-        one.path for one in subject.document.operations if re.search(r"health|ready|live|ping", one.path)
-    ]
+    named = [one.path for one in subject.document.operations if _NAMED.search(one.path)]
     for path in (*named, *_PATHS):
         exchange = subject.running.live.send("GET", path)
         if exchange.status == 200:

@@ -2,7 +2,7 @@
 # C13: the collector leaves the start's objects alone
 
 ## What it does
-Asks the process how many objects `gc.freeze()` has set aside.
+Asks the process, when the app has started, how many objects `gc.freeze()` has set aside.
 
 ## Why it is bad
 Importing an app makes hundreds of thousands of objects that live for ever. Each full collection looks at
@@ -34,15 +34,15 @@ from stanchion.gate.subject import Subject
     line=Line.blocking,
 )
 def heap_frozen(subject: Subject) -> Iterator[Finding]:
-    """Report it with the number of objects that a collection looks at."""
-    app = subject.app
+    """Count when the app has started, and report it with the number of objects that a collection looks at."""
     if any("stanchion" in module.imports for module in subject.code):
         return  # `stanchion run` freezes it in every process
-    if not app.frozen:
+    heap = subject.running.live.heap()
+    if not heap["frozen"]:
         yield Finding(
             message="The collector looks at the whole app, again and again.",
             verdict=Verdict.proven,
-            file=app.file,
-            evidence=f"gc.get_freeze_count() is 0, with {app.objects} objects alive after the import",
+            file=subject.app.file,
+            evidence=f"gc.get_freeze_count() is 0, with {heap['objects']} objects alive after the start",
             advice="Call gc.collect() and gc.freeze() when everything is imported.",
         )

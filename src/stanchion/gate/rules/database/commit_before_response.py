@@ -23,7 +23,6 @@ session.commit()  # in the path operation; or a dependency with scope="function"
 ```
 """
 
-import time
 from collections.abc import Iterator
 
 from stanchion.gate.evidence import seen
@@ -47,7 +46,6 @@ def commit_before_response(subject: Subject) -> Iterator[Finding]:
         made = running.journey.make(resource)
         if made is None or made.status >= 300:
             continue
-        time.sleep(0.05)  # what comes after the answer is to have come
         (inside,) = running.live.inside(made)
         wrote = [
             one["at"] for one in inside.get("statements", ()) if one["sql"].startswith(("INSERT", "WITH"))

@@ -46,7 +46,7 @@ _LIMIT = re.compile(r"\b(LIMIT|FETCH FIRST|FETCH NEXT|TOP)\b", re.IGNORECASE)
     "A list has a bound",
     severity=Severity.major,
     kind=Kind.instrumented,
-    line=Line.queries,
+    line=Line.rest,
 )
 def list_has_bound(subject: Subject) -> Iterator[Finding]:
     """Fill a resource, and read it."""

@@ -3,7 +3,7 @@
 
 ## What it does
 Asks every resource's operations, those that fail included, and counts the connections that are still out
-of their pools a moment later.
+of their pools when the requests have ended. A job that a request leaves behind may hold one for five seconds.
 
 ## Why it is bad
 Each one that is not given back is lost until the process ends. After as many as the pool has (15 by
@@ -32,6 +32,10 @@ from stanchion.gate.queries import reading
 from stanchion.gate.running import Running
 from stanchion.gate.subject import Subject
 
+_ASKED = 3
+_PATIENCE = 5.0
+"""Seconds for which what is out is waited for."""
+
 
 @rule(
     "D03",
@@ -49,23 +53,35 @@ def sessions_returned(subject: Subject) -> Iterator[Finding]:
             if operation is None:
                 continue
             before = _settled(running)
-            for _ in range(3):
+            exchanges = []
+            for _ in range(_ASKED):
                 if operation is resource.create:
-                    exchange = running.ask(operation, json_body=running.journey.body(operation))
+                    exchanges.append(running.ask(operation, json_body=running.journey.body(operation)))
                 else:
                     path = resource.path if operation is resource.listing else running.journey.last(resource)
-                    exchange = running.ask(operation, path or operation.path)
-            out = _settled(running) - before
-            if out >= 3:
+                    exchanges.append(running.ask(operation, path or operation.path))
+            # A BackgroundTask is a part of the request: what has not ended may keep its connection.
+            if not all(running.live.ended(one, _PATIENCE) for one in exchanges):
+                continue
+            out = _kept(running, before)
+            if out >= _ASKED:
                 yield seen(
                     subject,
                     operation,
-                    exchange,
+                    exchanges[-1],
                     message="A request keeps its database connection after its answer.",
-                    figure=f"{out} connections more are out of the pool after 3 requests",
+                    figure=f"{_PATIENCE:g} s after {_ASKED} requests {out} more are out of the pool",
                     advice="Open the session in a dependency with `with` and `yield`.",
                 )
                 return
+
+
+def _kept(running: Running, before: int) -> int:
+    """Return how many connections more are out, after as long as some are that should not be."""
+    until = time.monotonic() + _PATIENCE
+    while (out := _settled(running) - before) >= _ASKED and time.monotonic() < until:
+        time.sleep(0.1)
+    return out
 
 
 def _settled(running: Running) -> int:

@@ -41,7 +41,7 @@ from stanchion.gate.journey import Resource
 from stanchion.gate.live import Exchange
 from stanchion.gate.model import Finding, Kind, Line, NotChecked, Severity, rule
 from stanchion.gate.running import Running
-from stanchion.gate.sign_in import Identity, header, schemes
+from stanchion.gate.sign_in import Identity, header, nonsense, schemes
 from stanchion.gate.subject import Operation, Subject
 from stanchion.gate.tokens import Token, token_in
 
@@ -111,16 +111,14 @@ def expired_key_refused(subject: Subject) -> Iterator[Finding]:
 
 def _door(subject: Subject, who: Identity) -> _Door:
     """Return a door that takes the key and no other. Raises NotChecked where there is none."""
-    nonsense = {
-        name: "Bearer nonsense" if " " in value else "nonsense" for name, value in who.headers.items()
-    }
+    others: tuple[Mapping[str, str], ...] = ({}, nonsense(who.headers))
     doors = [
         _Door(subject, one, subject.running.journey.path(one))
         for one in subject.document.operations
         if one.method == "GET" and "{" not in one.path and any(subject.document.security(one))
     ]
     for door in sorted(doors, key=lambda one: bool(_KEYS.search(one.operation.path.rstrip("/")))):
-        if all(door.ask(other).status in (401, 403) for other in ({}, nonsense)) and door.opens(who.headers):
+        if all(door.ask(one).status in (401, 403) for one in others) and door.opens(who.headers):
             return door
     raise NotChecked("no GET without an id takes the key and refuses others")
 
@@ -273,7 +271,7 @@ def _expired(door: _Door, somebody: Identity) -> _Judged:
         else []
     )
     try:
-        tables = live.expire(secret, [one for one in marks if len(one) >= 8])
+        tables = live.expire(secret, [one for one in marks if len(one) >= 8], _KEYS.pattern)
         if not tables:
             return "no table with an expiry was found to hold the key"
         exchange = door.still_opens(somebody.headers)

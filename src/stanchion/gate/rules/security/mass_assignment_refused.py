@@ -5,6 +5,9 @@
 Sends a creation what only the server may decide (`id`, `owner_id`, `user_id`, `role`, `is_admin`,
 `is_superuser`) and looks whether the answer has it.
 
+What the document offers in the body of the creation is only suspected: a key that clients make, or a `role`
+that is no right but a word of what the app is about.
+
 ## Why it is bad
 Whoever may name the owner writes in another's name; whoever may name the role is an administrator (OWASP
 API3, mass assignment).
@@ -27,11 +30,13 @@ class UserCreate(BaseModel):
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 from stanchion.gate.evidence import seen
 from stanchion.gate.journey import json_schema
 from stanchion.gate.model import Finding, Kind, Line, Severity, rule
-from stanchion.gate.subject import Subject
+from stanchion.gate.schemas import whole
+from stanchion.gate.subject import Document, Subject
 
 _CLAIMS: dict[str, object] = {
     "id": 987654321,
@@ -42,6 +47,7 @@ _CLAIMS: dict[str, object] = {
     "is_admin": True,
     "is_superuser": True,
 }
+_DEEPEST = 6
 
 
 @rule(
@@ -58,13 +64,15 @@ def mass_assignment_refused(subject: Subject) -> Iterator[Finding]:
         first = resource.steps["create"].json
         if resource.create is None or not isinstance(first, dict):
             continue
-        schema = subject.document.resolve(json_schema(subject.document, resource.create) or {})
+        offers = set(_offered(subject.document, json_schema(subject.document, resource.create)))
         for name, claimed in _CLAIMS.items():
             # What the schema offers is meant to be chosen, but for a role and the id.
-            offered = name in schema.get("properties", {})
-            if name not in first or (offered and name in ("owner", "owner_id", "user_id")):
+            offered = name in offers
+            if first.get(name, claimed) == claimed or (offered and name in ("owner", "owner_id", "user_id")):
                 continue
             body = running.journey.body(resource.create)
+            if not isinstance(body, dict):
+                break  # there is nothing to add a field to
             exchange = running.ask(resource.create, json_body={**body, name: claimed})
             answer = exchange.json
             if exchange.status < 300 and isinstance(answer, dict) and answer.get(name) == claimed:
@@ -74,4 +82,16 @@ def mass_assignment_refused(subject: Subject) -> Iterator[Finding]:
                     exchange,
                     message=f"A client can choose {name!r}, which is the server's to decide.",
                     advice="Give the creation a schema of its own, without that field.",
+                    doubt="the document offers it to clients" if offered else "",
                 )
+
+
+def _offered(document: Document, schema: Any, depth: int = 0) -> Iterator[str]:
+    """Give the names that a schema has for fields, in any of its alternatives."""
+    if depth > _DEEPEST:
+        return
+    schema = whole(document, schema)
+    yield from schema.get("properties", ())
+    for keyword in ("anyOf", "oneOf"):
+        for one in schema.get(keyword, ()):
+            yield from _offered(document, one, depth + 1)

@@ -3,7 +3,8 @@
 
 ## What it does
 Signs up, reads what it may, and searches the answers for the password, for a field named like one, and for
-the form of a hash (Argon2, bcrypt, scrypt, PBKDF2).
+the form of a hash (Argon2, bcrypt, scrypt, PBKDF2). Where the request was refused it is only suspected: a 422
+that FastAPI made itself shows what it refuses, which is no password of anybody's.
 
 ## Why it is bad
 An answer is logged by proxies, kept by caches and shown by debuggers. A hash can be guessed offline; a
@@ -39,7 +40,7 @@ _NAMED = re.compile(r'"(hashed_?)?(password|passwd|password_?hash|pwd)"\s*:\s*"(
     "A password is not sent back",
     severity=Severity.critical,
     kind=Kind.live,
-    line=Line.response_models,
+    line=Line.authentication,
 )
 def password_not_echoed(subject: Subject) -> Iterator[Finding]:
     """Search what sign-up and the readings after it answer."""
@@ -66,6 +67,7 @@ def password_not_echoed(subject: Subject) -> Iterator[Finding]:
                 exchange,
                 message="A password, or its hash, is in the answer.",
                 advice="Give the operation a response model without it.",
+                doubt="" if 200 <= exchange.status < 300 else "the request was refused",
             )
 
 

@@ -3,7 +3,8 @@
 
 ## What it does
 Asks every operation whose document declares security without any key, and a write of a resource whose
-reads are protected.
+reads are protected. What opens is only suspected where the code asks for the key itself
+(`auto_error=False`): FastAPI's document does not tell a sign-in that is optional from one that is a must.
 
 ## Why it is bad
 The document says that a key is needed, and the app does not ask for one: a dependency that was left out

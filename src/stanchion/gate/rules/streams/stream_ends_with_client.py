@@ -3,7 +3,8 @@
 
 ## What it does
 Opens each stream, leaves after the first chunk, and looks a second later whether the app still makes
-more.
+more. One that sleeps between its chunks has twice the longest gap between them, and ten seconds at most, for
+a sync generator ends at its next step; one that was silent has ten.
 
 ## Why it is bad
 Each reader that left keeps a generator, its memory and perhaps a paid model running, until the process
@@ -24,16 +25,19 @@ async def body():
 ```
 """
 
-import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 from stanchion.gate.evidence import seen
+from stanchion.gate.live import Exchange
 from stanchion.gate.model import Finding, Kind, Line, Severity, rule
 from stanchion.gate.streaming import streams
 from stanchion.gate.subject import Subject
 
 _AFTER = 1.0
 """Seconds between the client's leaving and the look."""
+_LONGEST = 10.0
+_BRIEF = 0.2
 
 
 @rule(
@@ -50,10 +54,9 @@ def stream_ends_with_client(subject: Subject) -> Iterator[Finding]:
         if whole.seconds < 0.3:
             continue  # it would have ended by itself
         body = running.journey.body(operation) if operation.method == "POST" else None
-        exchange = running.ask(operation, json_body=body, read_for=0)
-        time.sleep(min(_AFTER, whole.seconds / 2))
-        (inside,) = running.live.inside(exchange)
-        if inside and inside["ended_at"] is None:
+        exchange = running.ask(operation, json_body=body, read_for=_BRIEF)
+        if not running.live.ended(exchange, _patience(whole)):
+            (inside,) = running.live.inside(exchange)
             yield seen(
                 subject,
                 operation,
@@ -62,3 +65,12 @@ def stream_ends_with_client(subject: Subject) -> Iterator[Finding]:
                 figure=f"{len(inside['chunks'])} chunks were made, for nobody",
                 advice="Yield from an async generator, so that the response's end cancels it.",
             )
+
+
+def _patience(whole: Exchange) -> float:
+    """Return for how many seconds it is waited, by the longest time for which nothing came."""
+    at = [0.0, *(one for one, _ in whole.chunks), whole.seconds]
+    gaps = [later - earlier for earlier, later in pairwise(at)]
+    if whole.left and gaps[-1] >= max(gaps):
+        return _LONGEST  # nobody knows when the next one would have come
+    return max(min(_AFTER, whole.seconds / 2), min(2 * max(gaps), _LONGEST))

@@ -4,7 +4,7 @@ from typing import Annotated
 from fastapi import Depends, FastAPI, HTTPException, Security
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.security import APIKeyHeader
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 app = FastAPI()
 app.add_middleware(
@@ -34,8 +34,9 @@ class Key(BaseModel):
 
 
 class NoteCreate(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
     text: str
-    id: int | None = None
 
 
 class NoteResponse(BaseModel):
@@ -91,7 +92,7 @@ async def list_notes(user: Annotated[str, Depends(get_user)]) -> list[NoteRespon
 @app.post("/notes", status_code=201)
 async def create_note(body: NoteCreate, user: Annotated[str, Depends(get_user)]) -> NoteResponse:
     """Create a note."""
-    note = Note(id=body.id or len(notes) + 1, owner=user, text=body.text)
+    note = Note(**{"id": len(notes) + 1, "owner": user, **body.model_dump()})
     notes[note.id] = note
     return note
 
