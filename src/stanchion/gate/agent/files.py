@@ -22,9 +22,10 @@ def read(event: str, arguments: tuple[Any, ...]) -> str:
 
 def is_free(path: str, root: str) -> bool:
     """Tell whether it is the copy's, temporary, of the process, or a measurement or bytecode of it."""
-    folders = (root, _TEMPORARY, "/dev", f"/proc/{os.getpid()}", sys.pycache_prefix or "")
+    folders = (root, _TEMPORARY, f"/proc/{os.getpid()}", sys.pycache_prefix or "")
     return (
-        any(is_below(path, folder) for folder in folders if folder)
+        (is_below(path, "/dev") and not is_below(path, "/dev/shm"))  # noqa: S108 (a file there is a file)
+        or any(is_below(path, folder) for folder in folders if folder)
         or f"{os.sep}__pycache__{os.sep}" in path + os.sep
         or os.path.basename(path).startswith(".coverage")  # noqa: PTH119 (no pathlib in a hook)
     )
