@@ -55,7 +55,7 @@ def serve() -> Iterator[Any]:
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def start(served: Served) -> str:
-        server = uvicorn.Server(uvicorn.Config(served.app, port=0, log_level="critical"))
+        server = uvicorn.Server(uvicorn.Config(served.app, port=0, log_config=None))
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         while not server.started:
