@@ -389,18 +389,18 @@ def exchange(path: str = "/things/1", status: int = 404, text: str = "", body: b
         ("select one from the list, where a = b", False),
         ("[SQL: SELECT id FROM things]", True),
         ("near: select id from things where id = ?", True),
-        ("no route for /home/x/1", False),
+        ("no route for /opt/x/1", False),
         ("see https://example.com/usr/share/docs", False),
         ("use /opt/in/ instead", False),
-        ("cannot open /home/x/config.toml", False),
-        ("cannot open '/home/deploy/app/config.toml'", True),
+        ("cannot open /opt/x/config.toml", False),
+        ("cannot open '/opt/deploy/config.toml'", True),
         ('{"detail": "sqlite3.OperationalError"}', True),
         ('{"input": "INSERT INTO things"}', False),
     ],
 )
 def test_what_an_error_tells(text: str, tells: bool) -> None:
     document = Document({"paths": {"/opt/in/{number}": {"get": {}}}})
-    asked = exchange("/api/home/x/1", text=text, body=b'"INSERT INTO things"')
+    asked = exchange("/api/opt/x/1", text=text, body=b'"INSERT INTO things"')
     assert bool(_inside(document, asked)) is tells
 
 
