@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -29,6 +30,8 @@ from stanchion.gate import (
     Site,
     all_rules,
 )
+
+pytestmark = pytest.mark.measured
 
 CASES = Path(__file__).parents[1] / "gate" / "cases"
 RULES = {one.id: one for one in all_rules()}
@@ -249,7 +252,8 @@ def test_each_format_goes_to_a_file_or_the_terminal(
     ran(monkeypatch, PROVEN)
     printed = call("check", "--format", form)
     written = call("check", "--format", form, "--output", "report")
-    assert (printed.status, written.status, written.out) == (1, 1, "")
+    assert (printed.status, written.status) == (1, 1)
+    assert re.fullmatch(r"Score \d+ of 100; .+: report\n", written.out)
     text = (folder / "report").read_text(encoding="utf-8")
     for one in (text, printed.out):
         assert one.lower().startswith(start)
@@ -305,7 +309,8 @@ def test_what_is_proven_ends_with_1(call: Call, folder: Path, monkeypatch: pytes
     said = call(
         *("check", "--path", str(CASES / "H02" / "bad"), "--format", "json", "--output", "report.json")
     )
-    assert (said.status, said.out, said.err) == (1, "", "")
+    assert (said.status, said.err) == (1, "")
+    assert said.out.endswith(" s: report.json\n")
     content = json.loads((folder / "report.json").read_text())
     assert content["target"] == str(CASES / "H02" / "bad")
     (result,) = content["results"]
@@ -342,7 +347,16 @@ def test_an_app_that_does_not_import_is_no_pass(
     why = "RuntimeError: no database (main.py, line 4)"
     assert content["results"][0]["reason"] == f"the app cannot be imported: {why}"
     assert said.err.startswith(f"The app cannot be imported: {why}. Tried with ")
-    assert "name another interpreter with --python, install there what is missing" in said.err
+    assert ", which runs the gate: the project has no environment in its folder" in said.err
+    assert "Name another interpreter with --python, install there what is missing" in said.err
+
+
+@pytest.mark.slow
+def test_an_app_of_another_name(call: Call, folder: Path) -> None:
+    (folder / "main.py").write_text(APP)
+    said = call("check", "main:nope", "--format", "json")
+    assert said.status == 2
+    assert said.err.startswith("The app cannot be imported: there is no nope in main. Tried with ")
 
 
 def test_an_error_is_a_failure_unless_nothing_is(

@@ -15,6 +15,8 @@ from tests.serving import PATIENCE, TEMPLATE, free_port, paste
 from stanchion.cli import server
 from stanchion.cli.dev import _announcement
 
+pytestmark = pytest.mark.measured
+
 BAD_LEVEL = "LOG_LEVEL is not valid: "
 
 LOADED = """

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.serving import free_port
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.measured]
 
 KEY = "st_ab2cd3ef_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 READY = {"DATABASE_URL": "sqlite:///./a.db", "API_KEY": KEY}

@@ -25,10 +25,11 @@ def report(*findings: Finding, others: tuple[Finding, ...] = ()) -> Report:
 
 
 def ignored(folder: Path, text: str, line: int, *, pyproject: str = "") -> tuple[int, tuple[str, ...]]:
-    """Return how many findings are left of one in this line, and the notes."""
+    """Return how many findings are left of one in this line, and the notes; D01 does not run."""
     (folder / "main.py").write_text(text)
     (folder / "pyproject.toml").write_text(pyproject)
-    left = without_ignored(report(finding(line=line)), Source(folder))
+    found = Report("shop", (Result(S04, (finding(line=line),)), Result(D01, (), "no")), notes=("first",))
+    left = without_ignored(found, Source(folder))
     assert left.notes[0] == "first"
     return left.count(Verdict.proven), left.notes[1:]
 
@@ -52,24 +53,27 @@ def test_a_comment_with_a_reason_ignores(tmp_path: Path, text: str, line: int) -
     "text", ["x == y  # stanchion: ignore[S04]\n", "x == y  # stanchion: ignore[S04]  \n"]
 )
 def test_a_comment_without_a_reason_ignores_nothing(tmp_path: Path, text: str) -> None:
-    note = "S04 at main.py:1 is not ignored: the comment gives no reason"
+    note = "S04 at main.py:1 is not ignored: main.py:1 gives no reason"
     assert ignored(tmp_path, text, 1) == (1, (note,))
 
 
 @pytest.mark.parametrize(
-    ("text", "line"),
+    ("text", "line", "note"),
     [
-        ("x == y  # stanchion: ignore[D01] another rule\n", 1),
-        ("# stanchion: ignore[S04] too far\n\nx == y\n", 3),
-        ("x == y\n# stanchion: ignore[S04] below\n", 1),
-        ("x == y  # stanchion: ignore[s04] small\n", 1),
-        ("x == y  # stanchion: ignore no rule\n", 1),
-        ("x == y  # stanchion: ignore[S04] another line\n", 0),
-        ("x == y\n", 9),
+        ("x == y  # stanchion: ignore[D01] another rule, which did not run\n", 1, ""),
+        ("# stanchion: ignore[S04] too far\n\nx == y\n", 3, "main.py:1 ignores S04, which finds nothing"),
+        ("x == y\n# stanchion: ignore[S04] below\n", 1, "main.py:2 ignores S04, which finds nothing there"),
+        ("x == y  # stanchion: ignore[s04] small\n", 1, "main.py:1 ignores nothing: there is no rule s04"),
+        ("x == y  # stanchion: ignore[X99] what\n", 1, "main.py:1 ignores nothing: there is no rule X99"),
+        ("x == y  # stanchion: ignore no rule\n", 1, "main.py:1 ignores nothing: name the rule"),
+        ("x == y  # stanchion: ignore[S04] of no line\n", 9, "main.py:1 ignores S04, which finds nothing"),
+        ("x == y\n", 9, ""),
     ],
 )
-def test_other_comments_ignore_nothing(tmp_path: Path, text: str, line: int) -> None:
-    assert ignored(tmp_path, text, line) == (1, ())
+def test_other_comments_ignore_nothing_and_are_told(tmp_path: Path, text: str, line: int, note: str) -> None:
+    left, notes = ignored(tmp_path, text, line)
+    assert left == 1
+    assert [one[: len(note)] for one in notes] == ([note] if note else [])
 
 
 def test_only_the_rule_that_is_named_is_ignored(tmp_path: Path) -> None:
@@ -96,7 +100,7 @@ def test_pyproject_needs_a_reason_too(tmp_path: Path) -> None:
     table = '[tool.stanchion.check]\nignore = { S04 = " " }\n'
     left, (note,) = ignored(tmp_path, "", 1, pyproject=table)
     assert left == 1
-    assert note.startswith("S04 at main.py:1 is not ignored")
+    assert note == "S04 at main.py:1 is not ignored: pyproject.toml gives no reason"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +125,11 @@ def test_a_baseline_is_made_and_then_read(tmp_path: Path) -> None:
     assert first.notes == ("first", f"4 findings are accepted from now on: {path} was written")
     content = json.loads(path.read_text())
     assert content["version"] == 1
-    assert sorted(content["findings"].values()) == [1, 1, 2]
+    assert [(one["count"], one["finding"]) for one in content["findings"].values()] == [
+        (1, "D01 GET /things It is wrong."),
+        (1, "S04 main.py Another."),
+        (2, "S04 main.py It is wrong."),
+    ]
 
     again = without_baseline(report(*known, others=(finding(""), seen)), path)
     assert [len(result.findings) for result in again.results] == [0, 1]

@@ -20,6 +20,8 @@ from stanchion.gate.model import NotChecked
 from stanchion.gate.process import Agent, AgentError
 from stanchion.gate.subject import Subject
 
+pytestmark = pytest.mark.measured
+
 
 def write(root: Path, **files: str) -> Project:
     for name, text in files.items():

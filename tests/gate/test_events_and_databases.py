@@ -9,6 +9,8 @@ from stanchion.gate.model import NotChecked
 from stanchion.gate.rules.database.engine_follows_url import _naming, _others, _reading
 from stanchion.gate.source import Module
 
+pytestmark = pytest.mark.measured
+
 LOCKED = """
 import logging
 from typing import Annotated

@@ -31,6 +31,8 @@ from stanchion.gate.agent import expiring, serving
 from stanchion.gate.rules.security.expired_key_refused import _reads, _shown, expired_key_refused
 from stanchion.gate.tokens import Token, token_in
 
+pytestmark = pytest.mark.measured
+
 KEY = "st_ab2cd3ef_correct-horse-battery-staple"
 EXAMPLE = (  # of https://jwt.io, with its secret
     "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."

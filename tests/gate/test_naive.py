@@ -6,6 +6,8 @@ import pytest
 
 from stanchion.gate import Project, Report, Verdict, check
 
+pytestmark = pytest.mark.measured
+
 APPS = Path(__file__).parent / "apps"
 
 HABITS = {

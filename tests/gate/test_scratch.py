@@ -12,6 +12,8 @@ from stanchion.gate.scratch import ScratchError, Server, _readdressed, is_postgr
 from stanchion.gate.subject import Subject
 from stanchion.testing import postgres
 
+pytestmark = pytest.mark.measured
+
 APP = """
 import os
 from contextlib import asynccontextmanager

@@ -395,6 +395,62 @@ def test_h08_what_is_broken_already(tmp_path: Path, poisoned: str) -> None:
     assert [one.operation for one in result.findings] == ["GET /things/{thing_id}"]
 
 
+EVERYWHERE = """
+from fastapi import FastAPI, HTTPException
+from pydantic import BaseModel
+
+app = FastAPI()
+things: dict[int, str] = {}
+
+
+class Thing(BaseModel):
+    name: str
+
+
+def find(thing_id: int) -> str:
+    thing_id.to_bytes(8, "big", signed=True)
+    if thing_id not in things:
+        raise HTTPException(404)
+    return things[thing_id]
+
+
+@app.post("/things", status_code=201)
+def create_thing(body: Thing) -> dict[str, object]:
+    things[len(things) + 1] = body.name
+    return {"id": len(things), "name": body.name}
+
+
+@app.put("/things/{thing_id}")
+def replace_thing(thing_id: int, body: Thing) -> str:
+    find(thing_id)
+    if "\\0" in body.name:
+        raise ValueError
+    things[thing_id] = body.name
+    return body.name
+
+
+@app.delete("/things/{thing_id}", status_code=204)
+def delete_thing(thing_id: int) -> None:
+    find(thing_id)
+    del things[thing_id]
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("is_bounded", [False, True])
+def test_h08_asks_every_operation_and_shows_what_comes_before(tmp_path: Path, is_bounded: bool) -> None:
+    bounded = "abs(thing_id) > 99 or thing_id.to_bytes"
+    main = EVERYWHERE.replace("thing_id.to_bytes", bounded) if is_bounded else EVERYWHERE
+    (result,) = run(tmp_path, "H08", main=main).values()
+    put, *delete = result.findings
+    assert put.operation == "PUT /things/{thing_id}"
+    assert [one.operation for one in delete] == ([] if is_bounded else ["DELETE /things/{thing_id}"])
+    if is_bounded:  # it is the text then, of a thing that has to be there
+        created, changed = put.curl.splitlines()
+        assert created.startswith("curl -i -X POST http://127.0.0.1:8000/things ")
+        assert changed.startswith("curl -i -X PUT http://127.0.0.1:8000/things/")
+
+
 def test_l03_the_tables_of_fastapi_users(tmp_path: Path) -> None:
     (one,) = (one for one in all_rules() if one.id == "L03")
     text = "import sqlalchemy\n\n\nclass {0}:\n    pass\n"

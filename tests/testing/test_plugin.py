@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from stanchion.testing import client
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.measured
 
 
 @pytest.fixture(autouse=True)

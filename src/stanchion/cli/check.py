@@ -15,7 +15,7 @@ import typer
 from stanchion.cli.failure import Failure
 
 if TYPE_CHECKING:
-    from stanchion.gate import Report, Rule
+    from stanchion.gate import Project, Report, Rule
     from stanchion.gate.runner import Progress
 
 _NOT_CHECKED = 2
@@ -135,15 +135,24 @@ def check(
             f"{output} cannot be written ({exc.strerror}): name another file.", status=_NOT_CHECKED
         ) from exc
     if report.error and fail_on is not FailOn.never:
-        tried = (
-            f" Tried with {found.python}: name another interpreter with --python, install there what is "
-            "missing, or give the app variables with --env and hosts with --allow."
-            if isinstance(found, Project)
-            else ""
-        )
+        tried = _tried(found) if isinstance(found, Project) else ""
         raise Failure(f"The app {report.error}.{tried}", status=_NOT_CHECKED)
     if _fails(report, fail_on):
         raise typer.Exit(1)
+
+
+def _tried(project: "Project") -> str:
+    """Say with which interpreter, why that one, and what else may be tried."""
+    own = project.python == sys.executable
+    why = (
+        ", which runs the gate: the project has no environment in its folder, and none is active"
+        if own
+        else ""
+    )
+    return (
+        f" Tried with {project.python}{why}. Name another interpreter with --python, install there what is "
+        "missing, or give the app variables with --env and hosts with --allow."
+    )
 
 
 def _refuse_what_cannot_be(
@@ -223,7 +232,7 @@ def _progress(number: int) -> "Iterator[Progress | None]":
 def _write(report: "Report", form: Format, output: Path | None) -> None:
     from rich.console import Console
 
-    from stanchion.gate.report import render, to_html, to_json, to_sarif
+    from stanchion.gate.report import render, summary, to_html, to_json, to_sarif
 
     if form is Format.text:
         if output is None:
@@ -231,12 +240,13 @@ def _write(report: "Report", form: Format, output: Path | None) -> None:
             return
         with output.open("w", encoding="utf-8") as file:
             render(report, Console(file=file, width=100))
-        return
-    made = {Format.json: to_json, Format.sarif: to_sarif, Format.html: to_html}[form](report)
-    if output is None:
-        typer.echo(made)
     else:
+        made = {Format.json: to_json, Format.sarif: to_sarif, Format.html: to_html}[form](report)
+        if output is None:
+            typer.echo(made)
+            return
         output.write_text(made + "\n", encoding="utf-8")
+    typer.echo(f"{summary(report)}: {output}")
 
 
 def _fails(report: "Report", fail_on: FailOn) -> bool:

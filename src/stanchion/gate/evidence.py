@@ -20,8 +20,11 @@ def seen(
     advice: str,
     figure: str = "",
     doubt: str = "",
+    after: Exchange | None = None,
 ) -> Finding:
     """Return a proven finding, with the exchange that proves it and, before it, a figure.
+
+    `after` is the request without which there is nothing to show: the curl lines begin with it.
 
     It is only suspected where there is a doubt, where the guard kept the app from something while it
     answered, and where the answer is that there were too many requests.
@@ -36,6 +39,6 @@ def seen(
         verdict=Verdict.suspected if doubts else Verdict.proven,
         **place,
         evidence=evidence,
-        curl=exchange.curl,
+        curl="\n".join(one.curl for one in (after, exchange) if one is not None),
         advice=advice,
     )

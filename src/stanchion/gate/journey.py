@@ -106,6 +106,13 @@ class Journey:
         """Return the path of an item that is there, or nothing."""
         return resource.item(self._known[resource.name]) if resource.name in self._known else ""
 
+    def creation(self, path: str) -> Exchange | None:
+        """Return how the item was made that a path is about; None where it is about none."""
+        about = (
+            one for one in self.resources if (last := self.last(one)) and f"{path}/".startswith(f"{last}/")
+        )
+        return next((one.steps["create"] for one in about if "create" in one.steps), None)
+
     def takes_password(self, resource: Resource) -> bool:
         """Tell whether making one hashes a password, which is slow on purpose."""
         schema = self._document.resolve(json_schema(self._document, resource.create) or {})

@@ -138,6 +138,8 @@ class Rule:
     """Markdown: What it does, Why it is bad, Example, Use instead."""
     turn: int = 0
     """Those with a higher number run later: they leave the app's data in disorder."""
+    also: tuple[Line, ...] = ()
+    """Other lines that it has a say in."""
 
 
 def rule(
@@ -148,12 +150,13 @@ def rule(
     kind: Kind,
     line: Line,
     turn: int = 0,
+    also: tuple[Line, ...] = (),
 ) -> "Callable[[Callable[[Subject], Iterable[Finding]]], Rule]":
     """Make a rule of the function below; the docstring of its module is the rule's page."""
 
     def make(check: "Callable[[Subject], Iterable[Finding]]") -> Rule:
         page = inspect.getdoc(inspect.getmodule(check)) or ""
-        return Rule(id, title, severity, kind, line, check, page, turn)
+        return Rule(id, title, severity, kind, line, check, page, turn, also)
 
     return make
 

@@ -1,13 +1,16 @@
 """The checklist gives each line one verdict, and a rule that could not run never reads as a pass."""
 
+from dataclasses import replace
+
 import pytest
 from tests.gate.report.samples import DISPROVEN, EMPTY, FULL, PROVEN, SUSPECTED, make_rule
 
-from stanchion.gate import Line, Report, Result
+from stanchion.gate import Line, Report, Result, Severity
 from stanchion.gate.report import Entry, State, checklist, unchecked
 from stanchion.gate.report.checklist import sections, unruled
 
 A, B = make_rule("A01", Line.keys), make_rule("A02", Line.keys)
+NOTE = make_rule("A03", Line.keys, Severity.information)
 RAN, MISSED = Result(A), Result(B, reason="no app")
 ABSENT = Result(B, reason="no stream", applies=False)
 
@@ -19,6 +22,9 @@ ABSENT = Result(B, reason="no stream", applies=False)
         ([RAN], State.passed, (), "passed"),
         ([Result(A, (DISPROVEN,))], State.passed, (), "passed"),
         ([RAN, ABSENT], State.passed, (), "passed"),
+        ([RAN, Result(NOTE, (SUSPECTED,))], State.noted, (), "noted: A03"),
+        ([RAN, Result(NOTE, (DISPROVEN,))], State.passed, (), "passed"),
+        ([MISSED, Result(NOTE, (SUSPECTED,))], State.partly, ("no app",), "partly: 1 of 2 rules not run"),
         ([RAN, MISSED], State.partly, ("no app",), "partly: 1 of 2 rules not run"),
         ([MISSED], State.not_checked, ("no app",), "not checked: A02"),
         ([MISSED, ABSENT], State.not_checked, ("no app",), "not checked: A02"),
@@ -84,3 +90,9 @@ def test_the_order_of_the_rules_is_kept() -> None:
     report = Report("x", (Result(B), Result(A)))
     (entry,) = [entry for entry in checklist(report) if entry.results]
     assert [result.rule.id for result in entry.results] == ["A02", "A01"]
+
+
+def test_a_rule_may_have_a_say_in_more_lines_than_its_own() -> None:
+    rule = replace(A, also=(Line.environment,))
+    found = {entry.line for entry in checklist(Report("shop", (Result(rule),))) if entry.results}
+    assert found == {Line.keys, Line.environment}

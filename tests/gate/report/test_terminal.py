@@ -123,8 +123,10 @@ def test_many_findings_of_a_rule_are_cut_with_a_note() -> None:
 
 def test_the_reasons_are_shown_once_with_their_rules() -> None:
     text = shown(FULL)
-    assert "\n  the database <b>did not</b> answer\n      D01, D02\n" in text
-    assert "\n  there is no stream\n      E01\n" in text
+    assert (
+        "\n  the database <b>did not</b> answer\n      D01 What D01 asks\n      D02 What D02 asks\n" in text
+    )
+    assert "\n  there is no stream\n      E01 What E01 asks\n" in text
     assert "\n  no rule yet\n      26 of the checklist's lines: see above\n" in text
 
 

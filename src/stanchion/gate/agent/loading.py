@@ -29,7 +29,10 @@ def load(entry: str, app_dir: str) -> dict[str, Any]:
         module_name, _, attribute = entry.partition(":")
         with _unserved(effects):
             module = importlib.import_module(module_name)
-        app = functools.reduce(getattr, (attribute or "app").split("."), module)
+        try:
+            app = functools.reduce(getattr, (attribute or "app").split("."), module)
+        except AttributeError:
+            return {"error": f"there is no {attribute or 'app'} in {module_name}", "effects": effects}
         if not hasattr(app, "router") and callable(app):
             app = app()  # a factory
     except BaseException as exc:

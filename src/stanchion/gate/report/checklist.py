@@ -18,6 +18,8 @@ class State(StrEnum):
     """Something looks wrong."""
     passed = "passed"
     """Every rule that applies ran, and found nothing."""
+    noted = "noted"
+    """Every rule that applies ran, and there is something to know that is no fault."""
     partly = "partly"
     """Those rules that ran found nothing, and some could not run."""
     not_checked = "not checked"
@@ -64,7 +66,7 @@ class Entry:
         if not self.applying:
             return State.nothing
         if not self.missed:
-            return State.passed
+            return State.noted if self._noted else State.passed
         return State.not_checked if len(self.missed) == len(self.applying) else State.partly
 
     @property
@@ -83,6 +85,8 @@ class Entry:
             return f"{state}: {', '.join(result.rule.id for result in self.missed) or _NO_RULE}"
         if state is State.partly:
             return f"{state}: {self._not_run()}"
+        if state is State.noted:
+            return f"{state}: {', '.join(self._noted)}"
         parts = [
             f"{verdict}: {', '.join(ids)}"
             for verdict in (Verdict.proven, Verdict.suspected)
@@ -91,6 +95,16 @@ class Entry:
         if parts and self.missed:
             parts.append(self._not_run())
         return "; ".join(parts) or state.value
+
+    @property
+    def _noted(self) -> list[str]:
+        """Return the ids of the rules that found what is for information."""
+        return [
+            result.rule.id
+            for result in self.results
+            if result.rule.severity is Severity.information
+            and any(finding.verdict is not Verdict.disproven for finding in result.findings)
+        ]
 
     def ids(self, verdict: Verdict) -> list[str]:
         """Return the ids of the rules with a finding of this verdict; what is for information is no fault."""
@@ -108,7 +122,8 @@ class Entry:
 def checklist(report: Report) -> tuple[Entry, ...]:
     """Return every line of the checklist, in order."""
     return tuple(
-        Entry(line, tuple(result for result in report.results if result.rule.line is line)) for line in Line
+        Entry(line, tuple(one for one in report.results if line in (one.rule.line, *one.rule.also)))
+        for line in Line
     )
 
 

@@ -17,7 +17,7 @@ def to_json(report: Report) -> str:
       `error`: why the app never ran (`cannot be imported: ...`, `does not start: ...`), or empty.
     - `score`: 0 to 100; `verified`: which part of the rules that apply ran, 0 to 1; `seconds`.
     - `checklist`: every line in order: `line` (its name), `section`, `text`, `verdict` (proven,
-      suspected, passed, partly, not checked, nothing to check), `rules` (ids), `reasons` (why some did
+      suspected, passed, noted, partly, not checked, nothing to check), `rules` (ids), `reasons` (why some did
       not run).
     - `operations`: the matrix: `operation`, `succeeded` and `refused` (the first status of each kind
       that was seen, 0 where none was), `why` (why one is missing).

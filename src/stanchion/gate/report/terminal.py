@@ -5,7 +5,7 @@ from itertools import pairwise
 from rich.console import Console
 from rich.text import Text
 
-from stanchion.gate.model import Exercised, Finding, Report, Severity
+from stanchion.gate.model import Exercised, Finding, Report, Rule, Severity
 from stanchion.gate.report.checklist import (
     NO_MARK,
     Entry,
@@ -25,6 +25,8 @@ _SEVERITIES = {Severity.critical: "bold red", Severity.major: "red", Severity.mi
 _COLUMN = 2 + max(len(entry.line.text) for entry in checklist(Report("", ())))
 _MOST = 10
 """How many findings of a rule are shown."""
+_NAMED = 6
+"""Up to how many rules are named by their titles."""
 
 
 def render(report: Report, console: Console) -> None:
@@ -127,7 +129,7 @@ class _Page:
             self._heading("Not checked")
         for reason, rules in missed.items():
             self._block(reason, indent=2)
-            self._block(", ".join(rule.id for rule in rules), indent=6, style="dim")
+            self._rules(rules)
         if without:
             self._block("no rule yet", indent=2)
             self._block(f"{len(without)} of the checklist's lines: see above", indent=6, style="dim")
@@ -136,7 +138,15 @@ class _Page:
             self._heading("Nothing to check")
         for reason, rules in beside.items():
             self._block(reason, indent=2)
+            self._rules(rules)
+
+    def _rules(self, rules: list[Rule]) -> None:
+        """Name the rules: a few with their titles, many by their ids."""
+        if len(rules) > _NAMED:
             self._block(", ".join(rule.id for rule in rules), indent=6, style="dim")
+            return
+        for rule in rules:
+            self._block(f"{rule.id} {rule.title}", indent=6, style="dim")
 
     def _heading(self, text: str) -> None:
         self._write()

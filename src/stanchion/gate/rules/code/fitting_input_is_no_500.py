@@ -168,6 +168,7 @@ class _Asking:
                 exchange,
                 message=f"A request that fits the schema {answered}{raised}.",
                 figure=f"{kind} in {file}, line {line}" if file else "",
+                after=self._running.journey.creation(exchange.path.partition("?")[0]),
                 advice="Narrow the schema to what is handled, or answer with a 4xx that says what is wrong.",
             )
             if file:

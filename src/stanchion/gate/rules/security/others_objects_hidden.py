@@ -159,6 +159,7 @@ def _judged(subject: Subject, thing: _Thing) -> Iterator[Finding]:
             exchange,
             message=f"One user can {verb} what another has made.",
             figure=f"made by another user: {thing.made.summary}",
+            after=thing.made,
             advice="Narrow every query to the caller, and answer 404 for everyone else's.",
             doubt=of_reading if operation is resource.read else of_change,
         )

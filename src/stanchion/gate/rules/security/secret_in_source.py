@@ -76,6 +76,7 @@ _ADVICE = "Replace the secret, for it is known, and read the new one from the en
     severity=Severity.critical,
     kind=Kind.static,
     line=Line.secrets,
+    also=(Line.environment,),
 )
 def secret_in_source(subject: Subject) -> Iterator[Finding]:
     """Find what looks like a secret, or has the form of one."""
