@@ -24,7 +24,8 @@ def test_it_ends_when_the_client_leaves(tmp_path: Path) -> None:
         backend.client(headers=backend.headers) as caller,
     ):
         with caller.stream("POST", "/api/stream", json=body) as response:
-            first = next(response.iter_raw())
+            chunks = response.iter_raw()  # kept: collected, it would close the response
+            first = next(chunks)
             assert b"event: message" in first
             assert b"done" not in first  # nothing is gathered before it is sent
             assert logged(backend) is None

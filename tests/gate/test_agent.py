@@ -100,7 +100,7 @@ def test_the_conversation(tmp_path: Path) -> None:
             return found
 
         agent.ask("guard", root=str(tmp_path), allowed=[])
-        assert load("main:app")["error"] == "AttributeError: module 'main' has no attribute 'app'"
+        assert load("main:app")["error"] == "there is no app in main"
         assert load("main:number")["error"] == "main:number is no FastAPI app, but int"
         assert load("leaves:app")["error"] == "SystemExit: no key (leaves.py, line 4)"
         assert load("missing")["error"] == "ModuleNotFoundError: No module named 'missing'"

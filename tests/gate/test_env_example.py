@@ -21,6 +21,11 @@ def missing(folder: Path, code: str, example: str | None = "OTHER=1\n") -> list[
     return [one.message.removeprefix("The code reads ").partition(",")[0] for one in found]
 
 
+def test_c07_a_variable_with_a_colon_and_one_of_the_image(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM python\nENV B=1\n  ENV C 2\n")
+    assert missing(tmp_path, "environ['A'], environ['B'], environ['C'], environ['D']", "A: value\n") == ["D"]
+
+
 @pytest.mark.parametrize(
     ("code", "names"),
     [

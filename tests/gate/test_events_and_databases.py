@@ -50,7 +50,7 @@ app = FastAPI()
 class Repository:
     def one(self) -> int:
         with engine.connect() as connection:
-            return connection.execute(text("select 1")).scalar_one()
+            return connection.execute(text("select count(*) from sqlite_master")).scalar_one()
 
 
 repository = Repository()
@@ -83,7 +83,13 @@ def beside_the_user(user: Annotated[dict[str, int], Depends(get_user)]) -> int:
 @app.get("/async")
 async def in_the_loop() -> int:
     async with other.connect() as connection:
-        return (await connection.execute(text("select 1"))).scalar_one()
+        return (await connection.execute(text("select count(*) from sqlite_master"))).scalar_one()
+
+
+@app.get("/no-table")
+def no_table() -> int:
+    with engine.connect() as connection:
+        return connection.execute(text("select 1")).scalar_one()
 """
 
 
@@ -113,6 +119,14 @@ def test_a_log_in_a_file_is_not_looked_for(tmp_path: Path) -> None:
     (result,) = run(tmp_path, LOCKED.replace("{said}", "pass  # to logging.FileHandler"), "C08").values()
     assert result.findings == ()
     assert result.reason == "the log may go where it is not looked for: main.py has FileHandler"
+
+
+@pytest.mark.slow
+def test_what_a_migration_writes_is_no_log_of_the_apps(tmp_path: Path) -> None:
+    (tmp_path / "alembic").mkdir()
+    (tmp_path / "alembic/env.py").write_text("from logging.config import fileConfig\n")
+    (result,) = run(tmp_path, LOCKED.replace("{said}", "pass"), "C08").values()
+    assert [one.verdict for one in result.findings] == [Verdict.proven]
 
 
 @pytest.mark.slow

@@ -168,3 +168,16 @@ def test_what_is_built_is_copied_and_not_read(tmp_path: Path) -> None:
 )
 def test_no_secret_is_evidence(text: str, expected: str) -> None:
     assert Module("main.py", f"    {text}\n").line(1) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("bin/load.py", True),
+        ("migrations/env.py", True),
+        ("cabin/main.py", False),
+        ("shop/routers.py", False),
+    ],
+)
+def test_what_stands_aside_is_known_by_its_place(path: str, expected: bool) -> None:
+    assert Module(path, "").is_aside is expected

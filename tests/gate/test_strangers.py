@@ -165,6 +165,84 @@ def test_an_app_with_its_own_pages_needs_no_cors_and_one_that_opens_nothing_no_l
     assert [one.message for one in found["L01"].findings] == ["The app has no lifespan."]
 
 
+TEMPLATES = """
+import fastapi_chameleon
+from fastapi import FastAPI
+from sqlmodel import SQLModel
+
+app = FastAPI()
+
+
+class Thing(SQLModel):
+    name: str
+
+
+@app.get("/ok", summary="Health check")
+def ok() -> Thing:
+    return Thing(name="page")
+"""
+CALLED = "from sqlmodel import create_engine\n\nengine = create_engine('sqlite://')\n"
+
+
+@pytest.mark.slow
+def test_pages_of_a_package_for_templates_and_tables_that_nobody_opens(tmp_path: Path) -> None:
+    found = run(tmp_path, "L01", "S02", "C11", main=TEMPLATES, fastapi_chameleon="")
+    assert found["L01"].findings == found["C11"].findings == ()
+    assert (found["S02"].applies, found["S02"].findings) == (False, ())
+    found = run(tmp_path, "L01", main=f"{CALLED}{TEMPLATES}")
+    assert [one.message for one in found["L01"].findings] == ["The app has no lifespan."]
+
+
+PAGE = """
+from fastapi import FastAPI
+from starlette.responses import Response
+
+app = FastAPI()
+
+
+@app.get("/")
+def home() -> Response:
+    return Response("<!doctype html>", media_type="text/html")
+"""
+
+
+@pytest.mark.slow
+def test_s02_an_answer_that_is_a_page(tmp_path: Path) -> None:
+    (result,) = run(tmp_path, "S02", main=PAGE).values()
+    assert (result.applies, result.reason) == (False, "/ is a page, of the app's own origin")
+
+
+RESOLVING = """
+import asyncio
+
+from fastapi import FastAPI
+from starlette.middleware.base import BaseHTTPMiddleware
+
+app = FastAPI()
+app.add_middleware(BaseHTTPMiddleware, dispatch=lambda request, call_next: call_next(request))
+
+
+@app.get("/ideas")
+async def list_ideas() -> int:
+    return len(await asyncio.get_running_loop().getaddrinfo("ideas.example.com", 443))
+
+
+@app.get("/wrong")
+async def wrong() -> int:
+    return {}["key"]
+"""
+
+
+@pytest.mark.slow
+def test_c04_a_name_that_the_gate_did_not_let_resolve_and_what_a_task_group_holds(tmp_path: Path) -> None:
+    """The resolver's thread knows no request; a middleware of Starlette's runs the app in a task group."""
+    (result,) = run(tmp_path, "C04", main=RESOLVING).values()
+    (wrong,) = result.findings
+    assert (wrong.operation, wrong.line) == ("GET /wrong", 18)
+    assert wrong.message.endswith(": KeyError.")
+    assert "it wants to reach ideas.example.com" in result.reason
+
+
 @pytest.mark.parametrize("rule_id", ["O02", "O03"])
 def test_what_a_library_brings_is_not_the_projects_to_describe(rule_id: str) -> None:
     (one,) = (one for one in all_rules() if one.id == rule_id)
@@ -349,7 +427,11 @@ def test_d01_a_file_beside_the_code(tmp_path: Path, url: str, lines: list[int]) 
 
 def test_d02_what_sqlalchemy_1_chooses_by_itself(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("engine = create_engine(url)\n")
-    for version, chosen in (("1.4.41", True), ("2.0.49", False)):
+    for version, chosen in (("1.4.41", True), ("2.0.23", False), ("2.0.49", False), ("", False)):
+        loaded = Loaded(versions={"sqlalchemy": version})
+        assert _keeps_none(Subject(source=Source(tmp_path), loaded=loaded)) is chosen
+    (tmp_path / "main.py").write_text("engine = create_async_engine('sqlite+aiosqlite:///a.db')\n")
+    for version, chosen in (("1.4.41", True), ("2.0.23", True), ("2.0.38", False)):
         loaded = Loaded(versions={"sqlalchemy": version})
         assert _keeps_none(Subject(source=Source(tmp_path), loaded=loaded)) is chosen
     (tmp_path / "main.py").write_text("engine = create_engine(url, poolclass=NullPool)\n")

@@ -4,6 +4,8 @@ from stanchion.gate.names import imports
 from stanchion.gate.subject import Loaded, Subject
 
 _PAGES = ("Jinja2Templates", "HTMLResponse")
+_TEMPLATES = ("fastapi_chameleon", "fastapi_htmx", "fastapi_jinja", "fasthx", "htpy", "nicegui")
+"""Packages that make pages of what an operation returns."""
 
 
 def has_cors(app: Loaded) -> bool:
@@ -32,5 +34,7 @@ def serves_pages(subject: Subject) -> bool:
     """Tell whether the app sends its own pages: then it has a frontend, and that is of its own origin."""
     if subject.source is None:
         return False
-    named = {name.rpartition(".")[2] for module in subject.code for name in imports(module).values()}
-    return not named.isdisjoint(_PAGES)
+    names = {name for module in subject.code for name in imports(module).values()}
+    return not {name.rpartition(".")[2] for name in names}.isdisjoint(_PAGES) or not {
+        name.partition(".")[0] for name in names
+    }.isdisjoint(_TEMPLATES)

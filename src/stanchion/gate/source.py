@@ -20,7 +20,7 @@ _NAMED = re.compile(
     r"""((?:passw(?:or)?d|secret|token|api_?key)\w*["']?\]?\s*(?:==|!=|=|:)\s*)(["'])[^"']+\2""",
     re.IGNORECASE,
 )
-_ASIDE = re.compile(r"(^|/)(alembic|docs?|examples?|migrations|scripts)/|(^|/)(setup|noxfile)\.py$")
+_ASIDE = re.compile(r"(^|/)(alembic|bin|docs?|examples?|migrations|scripts)/|(^|/)(setup|noxfile)\.py$")
 
 
 @dataclass(frozen=True)

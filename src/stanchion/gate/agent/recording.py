@@ -119,11 +119,12 @@ class _Recording:
         try:
             await app(self.scope, self.receive, self.send)
         except Exception as exc:
+            inner = _alone(exc)
             self.record["exception"] = {
-                "type": type(exc).__name__,
-                "message": str(exc)[:500],
+                "type": type(inner).__name__,
+                "message": str(inner)[:500],
                 "traceback": traceback.format_exc()[-4000:],
-                **_raised(exc),
+                **_raised(inner),
             }
             raise
         finally:
@@ -151,6 +152,13 @@ class _Recording:
         elif message["type"] == "http.response.body" and message.get("body"):
             self.record["chunks"].append([self.now(), len(message["body"])])
         await self._send(message)
+
+
+def _alone(exc: BaseException) -> BaseException:
+    """Return what is alone in a group: middlewares of Starlette run the app in a task group."""
+    while isinstance(exc, BaseExceptionGroup) and len(inner := exc.exceptions) == 1:
+        exc = inner[0]
+    return exc
 
 
 def _raised(exc: BaseException) -> dict[str, Any]:
@@ -195,8 +203,10 @@ def _watch_streams() -> None:
 
 
 def _keep(target: str) -> None:
-    if (record := _current.get()) is not None:
-        record["kept"].append(target)
+    """Note it: where a thread has no request of its own, as asyncio's resolver, at all that run now."""
+    record = _current.get()
+    for one in [record] if record is not None else list(_running):
+        one["kept"].append(target)
 
 
 def _count(name: str, number: int) -> None:

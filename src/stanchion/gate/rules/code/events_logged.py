@@ -136,7 +136,7 @@ def _is_echo(text: str) -> bool:
 
 def _finding(subject: Subject, operation: Operation, what: str, exchange: Exchange) -> Finding:
     """Return it as proven, but where the log may be somewhere else, or below the level that is shown."""
-    for module in subject.code:
+    for module in (one for one in subject.code if not one.is_aside):
         if found := _ELSEWHERE.search(module.text):
             raise NotChecked(f"the log may go where it is not looked for: {module.path} has {found[0]}")
     finding = seen(subject, operation, exchange, message=f"The app logs nothing when {what}.", advice=_ADVICE)

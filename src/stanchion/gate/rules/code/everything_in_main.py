@@ -58,7 +58,8 @@ def everything_in_main(subject: Subject) -> Iterator[Finding]:
     operations = {route.operation for route in subject.app.routes if route.file and route.in_schema}
     if len(operations) <= _FEW:
         raise NotChecked(f"the app has no more than {_FEW} operations", applies=False)
-    mains = [module for module in subject.code if _calls(module, "fastapi.FastAPI")]
+    apps = [module for module in subject.code if _calls(module, "fastapi.FastAPI")]
+    mains = [module for module in apps if module.path == subject.app.file] or apps
     if not any(_calls(module, "fastapi.APIRouter") for module in subject.code):
         for module in mains:
             node = _calls(module, "fastapi.FastAPI")[0]

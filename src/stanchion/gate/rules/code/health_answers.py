@@ -32,6 +32,7 @@ _NAMED = re.compile(
     r"/(([\w-]*[_-])?health([zy]|check)?([_-][\w-]*)?|readyz?|readiness|livez?|liveness|alive|ping|heartbeat)(/|$)",
     re.IGNORECASE,
 )
+_WORDS = re.compile(r"\bhealth|\balive\b|\bheartbeat\b|\b(live|readi)ness\b", re.IGNORECASE)
 _PATHS = (
     "/health",
     "/healthz",
@@ -55,6 +56,11 @@ _PATHS = (
 def health_answers(subject: Subject) -> Iterator[Finding]:
     """Ask until one answers 200."""
     named = [one.path for one in subject.document.operations if _NAMED.search(one.path)]
+    named += [
+        one.path
+        for one in subject.document.operations
+        if one.method == "GET" and "{" not in one.path and _WORDS.search(str(one.spec.get("summary", "")))
+    ]
     for path in (*named, *_PATHS):
         exchange = subject.running.live.send("GET", path)
         if exchange.status == 200:

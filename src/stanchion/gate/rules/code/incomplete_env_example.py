@@ -43,7 +43,8 @@ from stanchion.gate.source import Module
 from stanchion.gate.subject import Subject
 
 _FILE = ".env.example"
-_VARIABLE = re.compile(r"^\s*#?\s*(?:export\s+)?([A-Za-z_]\w*)\s*=", re.MULTILINE)
+_VARIABLE = re.compile(r"^\s*#?\s*(?:export\s+)?([A-Za-z_]\w*)\s*[=:]", re.MULTILINE)
+_IN_THE_IMAGE = re.compile(r"^\s*ENV\s+([A-Za-z_]\w*)[\s=]", re.MULTILINE)
 _OF_THE_SYSTEM = frozenset(
     {
         "CI",
@@ -102,6 +103,7 @@ def incomplete_env_example(subject: Subject) -> Iterator[Finding]:
         raise NotChecked("the code needs nothing from the environment", applies=False)
     example = subject.files.read(_FILE)
     written = {name.casefold() for name in _VARIABLE.findall(example or "")}
+    written |= {name.casefold() for name in _IN_THE_IMAGE.findall(subject.files.read("Dockerfile") or "")}
     missing: dict[str, Variable] = {}
     for variable in variables:
         if not any(_is_written(name.casefold(), variable, written) for name in variable.names):

@@ -48,7 +48,7 @@ def connections_reused(subject: Subject) -> Iterator[Finding]:
     exchanges = [running.ask(operation, path) for _ in range(_TIMES)]
     opened = running.live.pool()["connects"] - before
     if opened >= _TIMES / 2 and _keeps_none(subject):
-        raise NotChecked("SQLAlchemy 1 keeps no connection to a file of SQLite: ask it on PostgreSQL")
+        raise NotChecked("this SQLAlchemy keeps no connection to a file of SQLite: ask it on PostgreSQL")
     if opened >= _TIMES / 2:
         yield seen(
             subject,
@@ -61,8 +61,12 @@ def connections_reused(subject: Subject) -> Iterator[Finding]:
 
 
 def _keeps_none(subject: Subject) -> bool:
-    """Tell whether SQLAlchemy's own choice may be behind it: before 2.0, NullPool for a file of SQLite."""
+    """Tell whether SQLAlchemy's own choice may be behind it: NullPool for a file of SQLite.
+
+    That was so before 2.0, and for aiosqlite before 2.0.38.
+    """
     version = (subject.app.versions or {}).get("sqlalchemy", "")
-    return version.startswith("1.") and not any(
-        "NullPool" in module.text for module in subject.code if not module.is_aside
-    )
+    known = tuple(int(part) for part in version.split(".") if part.isdigit())
+    texts = [module.text for module in subject.code if not module.is_aside]
+    least = (2, 0, 38) if any("aiosqlite" in text for text in texts) else (2,)
+    return bool(known) and known < least and not any("NullPool" in text for text in texts)

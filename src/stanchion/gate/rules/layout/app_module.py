@@ -27,10 +27,13 @@ app.add_middleware(CORSMiddleware, allow_origins=settings.CORS_ORIGINS)
 ```
 """
 
+import ast
 from collections.abc import Iterator
 
 from stanchion.gate.model import Finding, Kind, Line, Severity, Verdict, rule
+from stanchion.gate.names import last
 from stanchion.gate.origins import has_cors, serves_pages
+from stanchion.gate.source import Module
 from stanchion.gate.subject import Subject
 
 _OPENED = frozenset(
@@ -41,13 +44,15 @@ _OPENED = frozenset(
         "psycopg_pool",
         "pymongo",
         "redis",
-        "sqlalchemy",
         "sqlite3",
-        "sqlmodel",
         "tortoise",
     }
 )
-"""What is opened once and is to be closed: engines, pools, clients."""
+"""What is opened once and is to be closed: pools, clients."""
+_ENGINES = frozenset(
+    {"create_engine", "create_async_engine", "engine_from_config", "async_engine_from_config"}
+)
+"""SQLAlchemy and SQLModel are imported for their types, too."""
 
 
 @rule(
@@ -61,7 +66,7 @@ def app_module(subject: Subject) -> Iterator[Finding]:
     """Look at what was imported."""
     app = subject.app
     missing = [] if has_cors(app) or serves_pages(subject) else ["CORS middleware"]
-    if not app.has_lifespan and any(module.imports & _OPENED for module in subject.code):
+    if not app.has_lifespan and any(_opens(module) for module in subject.code if not module.is_aside):
         missing.append("lifespan")
     for what in missing:
         yield Finding(
@@ -71,3 +76,9 @@ def app_module(subject: Subject) -> Iterator[Finding]:
             evidence=f"{app.entry}: middleware {[one['class'] for one in app.middleware]}",
             advice="Add CORSMiddleware and a lifespan where the app is made.",
         )
+
+
+def _opens(module: Module) -> bool:
+    return bool(module.imports & _OPENED) or any(
+        isinstance(node, ast.Call) and last(node.func) in _ENGINES for node in module.walk()
+    )

@@ -54,6 +54,8 @@ def configured_origin_let_in(subject: Subject) -> Iterator[Finding]:
                 "the app sends its own pages, and has no CORS for those of others", applies=False
             )
         exchange = live.send("GET", path, headers={"Origin": "http://localhost:3000"})
+        if exchange.media_type == "text/html":
+            raise NotChecked(f"{path} is a page, of the app's own origin", applies=False)
         if "access-control-allow-origin" not in exchange.response_headers:
             yield seen(
                 subject,

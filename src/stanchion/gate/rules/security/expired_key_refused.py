@@ -246,7 +246,7 @@ def _forged(door: _Door, who: Identity) -> _Judged:
 
 def _signed(door: _Door, token: Token, secret: str, name: str, **claims: Any) -> str:
     made = token.signed(secret, **claims)
-    door.subject.running.live.secrets[made] = name
+    door.subject.running.live.secrets.setdefault(made, name)
     return made
 
 
