@@ -9,6 +9,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 from . import guard, loading
@@ -243,24 +244,38 @@ class _Log(logging.Handler):
 
 
 def watch_loop(loop: asyncio.AbstractEventLoop, thread: int) -> None:
-    """Notice each time that the loop does not come round, with the line of the project that holds it."""
+    """Notice each time that the loop does not come round, with the line of the project that holds it.
+
+    The time for which its thread was ready and had no processor is the machine's, and is left out.
+    """
     _pool["loop"] = thread
-    beat = [time.perf_counter()]
+    native = next((one.native_id for one in threading.enumerate() if one.ident == thread), None)
+    beat = [(time.perf_counter(), _kept_waiting(native))]
 
     def tick() -> None:
-        beat[0] = time.perf_counter()
+        beat[0] = (time.perf_counter(), _kept_waiting(native))
         loop.call_later(0.005, tick)
 
     loop.call_soon_threadsafe(tick)
-    threading.Thread(target=_watch, args=(beat, thread), daemon=True).start()
+    threading.Thread(target=_watch, args=(beat, thread, native), daemon=True).start()
 
 
-def _watch(beat: list[float], thread: int) -> None:
+def _kept_waiting(native: int | None) -> float:
+    """Return for how many seconds a thread was ready and did not run; 0 where the system does not tell."""
+    try:
+        return int(Path(f"/proc/self/task/{native}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _watch(beat: list[tuple[float, float]], thread: int, native: int | None) -> None:
     held: dict[str, Any] | None = None
     while True:
         time.sleep(0.005)
         last = beat[0]
-        late = time.perf_counter() - last
+        late = time.perf_counter() - last[0]
+        if late >= _STALL:
+            late -= _kept_waiting(native) - last[1]
         if late < _STALL:
             held = None
         elif held is None or held["beat"] != last:

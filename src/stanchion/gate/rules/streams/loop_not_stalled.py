@@ -3,8 +3,8 @@
 
 ## What it does
 Asks each operation that is `async def` three times, while a watcher looks every 5 ms whether the event loop
-still comes round. A stall counts when it is seen in two of three runs, is longer than 50 ms, and an
-operation that does nothing has none.
+still comes round. A stall counts when it is seen in two of three runs, is longer than 50 ms without the time
+for which the thread waited for a processor, and an operation that does nothing has none.
 
 ## Why it is bad
 While one request holds up the loop, every other waits: one slow query in `async def` is a server that
