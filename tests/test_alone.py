@@ -1,19 +1,32 @@
 """Each part alone in a plain FastAPI app: what a reader would try first."""
 
+from pathlib import Path
 from typing import Annotated
 
 import pytest
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from pydantic import SecretStr
-from sqlalchemy import text
+from sqlalchemy import MetaData, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel, col
 
 from stanchion import Caller, Database
+from stanchion.database import migrations
 from stanchion.errors import NotFoundError, handle_errors
+from stanchion.filtering import Filters
+from stanchion.idempotency import Idempotency, IdempotentRoute
+from stanchion.pagination import Page
 from stanchion.security import KeyGuard
 from stanchion.testing import client
 
 pytestmark = pytest.mark.anyio
+
+
+class Item(SQLModel, table=True):
+    metadata = MetaData()
+
+    id: int | None = Field(default=None, primary_key=True)
+    title: str
 
 
 async def test_errors() -> None:
@@ -61,6 +74,57 @@ async def test_keys(database_url: str) -> None:
         assert (await caller.get("/me")).status_code == 401
         response = await caller.get("/me", headers={"X-API-Key": "the key of a server"})
     assert (response.status_code, response.json()) == (200, "the service")
+
+
+async def test_idempotency(database_url: str, tmp_path: Path) -> None:
+    migrations.upgrade(database_url, tmp_path)  # in a terminal: `stanchion migrate`
+    database = Database(database_url)
+
+    async def get_caller(request: Request) -> Caller:
+        return Caller(key_id=None, user_id=len(request.headers["Authorization"]))
+
+    idempotent = Idempotency(database, caller=get_caller)
+    router = APIRouter(route_class=IdempotentRoute)
+    ran = []
+
+    @router.post("/orders", status_code=201, dependencies=[Depends(idempotent)])
+    async def create() -> int:
+        ran.append("create")
+        return len(ran)
+
+    app = FastAPI()
+    handle_errors(app)
+    app.include_router(router)
+    headers = {"Authorization": "me", "Idempotency-Key": "8e03978e"}
+    async with client(app, headers=headers) as caller:
+        replies = [await caller.post("/orders") for _ in range(2)]
+    assert [(reply.status_code, reply.json()) for reply in replies] == [(201, 1), (201, 1)]
+    assert (ran, replies[1].headers["Idempotent-Replayed"]) == (["create"], "true")
+    await database.close()
+
+
+async def test_filters(database_url: str) -> None:
+    filters = Filters(Item, ["title"])
+    ItemQuery = filters.query(Page, "ItemQuery")  # noqa: N806 - a class
+    database = Database(database_url)
+    app = FastAPI()
+    handle_errors(app)
+
+    @app.get("/items")
+    async def read(
+        query: Annotated[ItemQuery, Query()],  # type: ignore[valid-type] # made at run time
+        session: Annotated[AsyncSession, Depends(database.get_session)],
+    ) -> list[str]:
+        return list(await session.scalars(select(col(Item.title)).where(*filters.where(query))))
+
+    async with database.transaction() as session:
+        await (await session.connection()).run_sync(Item.metadata.create_all)
+        session.add_all([Item(title="100%"), Item(title="1000")])
+    async with client(app) as caller:
+        assert (await caller.get("/items?title__contains=0%25")).json() == ["100%"]
+        refused = await caller.get("/items?title__like=0%25")
+    assert (refused.status_code, refused.json()["errors"][0]["loc"]) == (422, ["query", "title__like"])
+    await database.close()
 
 
 async def test_a_crash_shows_no_key(

@@ -11,7 +11,7 @@ import pytest
 import stanchion
 
 NAMES = {
-    "stanchion": {"Caller", "Database", "DomainError", "Settings", "__version__", "install"},
+    "stanchion": {"Caller", "Database", "DomainError", "Resource", "Settings", "__version__", "install"},
     "stanchion.app": {"install"},
     "stanchion.database": {
         "BigID",
@@ -20,9 +20,12 @@ NAMES = {
         "DatabaseURLError",
         "DatabaseUnavailableError",
         "UTCDateTime",
+        "Violated",
         "now",
         "on_commit",
         "parse",
+        "record",
+        "violated",
         "violation",
     },
     "stanchion.errors": {
@@ -45,6 +48,18 @@ NAMES = {
         "request_id",
         "responses",
     },
+    "stanchion.filtering": {"Filters"},
+    "stanchion.idempotency": {"Idempotency", "IdempotentRoute", "KeyInUseError", "KeyReusedError"},
+    "stanchion.pagination": {
+        "Cursor",
+        "Listing",
+        "Order",
+        "Page",
+        "Selection",
+        "Sorting",
+        "add_links",
+    },
+    "stanchion.resource": {"Access", "Resource"},
     "stanchion.security": {
         "ApiKey",
         "Caller",
@@ -76,9 +91,10 @@ MODULES = {
         "redact",
         "route_template",
     },
-    "pagination": {"Page", "add_links"},
+    "reply": {"AnsweredError", "Handler", "Keep", "ReplyRoute", "before_commit", "keeping"},
     "schemas": {"Text", "email_key"},
     "settings": {"Settings", "SettingsError"},
+    "signing": {"Signer", "sign_with", "signer_of"},
 }
 
 

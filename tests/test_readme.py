@@ -1,6 +1,9 @@
 """README.md: its code runs, and its commands and files are there."""
 
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx2
@@ -31,12 +34,37 @@ async def test_the_part_that_works_alone(tmp_path: Path, monkeypatch: pytest.Mon
     await names["database"].close()  # type: ignore[attr-defined]
 
 
-def test_the_whole_endpoint_is_the_templates() -> None:
-    """But for what the template adds to it: headers, documentation and a docstring."""
-    (endpoint,) = (block for block in blocks("python") if "app = FastAPI(" not in block)
-    template = (TEMPLATE / "routers" / "todos.py").read_text()
-    for line in endpoint.splitlines()[2:]:
-        assert line in template, line
+def test_the_resource_is_the_templates() -> None:
+    (resource,) = (block for block in blocks("python") if block.startswith("todos = Resource("))
+    assert resource in (TEMPLATE / "routers" / "todos.py").read_text()
+
+
+BY_HAND = """
+import pytest
+
+
+@pytest.mark.anyio
+async def test_by_hand(anyone, ada):
+    made = await anyone.post("/api/todos", json={"title": "by hand"}, headers=ada)
+    assert (made.status_code, "ETag" in made.headers) == (201, False)
+    assert (await anyone.get("/api/todos", headers=ada)).json() == [made.json()]
+    assert (await anyone.post("/api/todos/bulk", json=[{"title": "not"}], headers=ada)).status_code == 201
+"""
+
+
+@pytest.mark.slow
+def test_an_endpoint_of_it_is_replaced(tmp_path: Path) -> None:
+    (endpoint,) = (block for block in blocks("python") if "async def create_todo" in block)
+    project = tmp_path / "shop"
+    shutil.copytree(TEMPLATE, project, ignore=shutil.ignore_patterns("__pycache__", ".env", "*.db*"))
+    router = project / "routers/todos.py"
+    text = router.read_text().replace('tags=["todos"])', 'tags=["todos"], without=["create"])')
+    imports = "from database import SessionDep\nfrom dependencies import CallerDep, Resource"
+    router.write_text(f"{text.replace('from dependencies import Resource', imports)}\n\n{endpoint}")
+    (project / "tests/test_by_hand.py").write_text(BY_HAND)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_by_hand.py"]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=110)
+    assert done.returncode == 0, done.stdout
 
 
 def test_its_commands_are_there() -> None:

@@ -37,6 +37,20 @@ def test_what_is_not_set_has_its_default() -> None:
     assert (settings.LOG_LEVEL, settings.LOG_FORMAT) == ("INFO", "auto")
 
 
+def test_what_is_signed_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of API_KEY, in a way that does not show it; or SECRET_KEY."""
+    made = Settings.load().signing_secret
+    assert len(made) == 64
+    assert made == Settings.load().signing_secret
+    assert made != Settings.load(API_KEY=SecretStr(KEY[::-1])).signing_secret
+    monkeypatch.setenv("SECRET_KEY", "s" * 31)
+    assert sentence() == "SECRET_KEY is not valid: set it to 32 random characters, or leave it out."
+    monkeypatch.setenv("SECRET_KEY", "s" * 32)
+    assert sentence() == "SECRET_KEY is a placeholder: set a long random value."
+    monkeypatch.setenv("SECRET_KEY", KEY[::-1])
+    assert Settings.load().signing_secret == KEY[::-1]
+
+
 def test_a_secret_does_not_show() -> None:
     assert KEY not in repr(Settings.load())
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from stanchion.caller import Caller as Caller
     from stanchion.database import Database as Database
     from stanchion.errors import DomainError as DomainError
+    from stanchion.resource import Resource as Resource
     from stanchion.settings import Settings as Settings
 
 __version__ = "0.1.0.dev0"
@@ -20,11 +21,12 @@ _HOMES = {
     "Caller": "stanchion.caller",
     "Database": "stanchion.database",
     "DomainError": "stanchion.errors",
+    "Resource": "stanchion.resource",
     "Settings": "stanchion.settings",
     "install": "stanchion.app",
 }
 
-__all__ = ["Caller", "Database", "DomainError", "Settings", "__version__", "install"]
+__all__ = ["Caller", "Database", "DomainError", "Resource", "Settings", "__version__", "install"]
 
 
 def __getattr__(name: str) -> Any:

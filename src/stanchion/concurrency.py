@@ -9,6 +9,7 @@ from fastapi import Depends, Header, Request
 from stanchion.errors import InvalidError, PreconditionFailedError
 
 _ENTITY_TAG = re.compile(r'[\s,]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
+_VERSION = re.compile(r'"(0|[1-9]\d{0,17})"')
 _DOCUMENTED = {"pattern": r'^(\*|(W/)?"[!#-~]*")?$'}
 """For the document alone: FastAPI's own check would know nothing of a header that is repeated.
 No example: /docs would send it, and each change tried there would be a 412."""
@@ -30,6 +31,16 @@ class Precondition:
         return self.tags is not None and (
             "*" in self.tags or tag in {sent.removeprefix("W/") for sent in self.tags}
         )
+
+    @property
+    def versions(self) -> list[int] | None:
+        """Return the versions that a write may change, compared strongly; None where it may change any.
+
+        They go into the WHERE of the UPDATE or DELETE itself: of two that read the same version, one writes.
+        """
+        if self.tags is None or "*" in self.tags:
+            return None
+        return sorted(int(found[1]) for tag in self.tags if (found := _VERSION.fullmatch(tag)))
 
     def require(self, tag: str) -> None:
         """Raise PreconditionFailedError (412) where tags were sent and none is `tag`, compared strongly.

@@ -7,6 +7,7 @@ from fastapi import Request
 
 _HEADERS: dict[str, tuple[str, str]] = {
     "ETag": ("The version, for If-None-Match and If-Match (RFC 9110, 8.8.3).", '"3"'),
+    "Idempotent-Replayed": ("`true` where this is the stored reply of the first request.", "true"),
     "Link": (
         'The other pages: rel="first", "prev" and "next" (RFC 8288).',
         '</api/todos?limit=50&offset=50>; rel="next"',

@@ -1,5 +1,6 @@
 """Settings: what differs from one machine to the next, read from the environment and `.env`."""
 
+import hmac
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -11,6 +12,7 @@ from pydantic_settings import SettingsError as SourceError
 
 _ADVICE = {
     "DATABASE_URL": "set it, for example to sqlite:///./app.db or postgresql://user:password@host/name",
+    "SECRET_KEY": "set it to 32 random characters, or leave it out",
     "API_KEY": "set it to 16 random characters; `stanchion dev` makes one where .env has none",
 }
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#]+", re.IGNORECASE)
@@ -44,6 +46,9 @@ class Settings(BaseSettings):
     API_KEY: SecretStr = Field(
         min_length=16, description="The service key: for your own servers, never for a browser."
     )
+    SECRET_KEY: SecretStr | None = Field(
+        None, min_length=32, description="Signs cursors; made of API_KEY where it is not set."
+    )
     CORS_ORIGINS: Annotated[list[str], NoDecode] = Field(
         ["http://localhost:3000"], description="Origins that browsers may call from, separated by commas."
     )
@@ -65,6 +70,13 @@ class Settings(BaseSettings):
     LOG_FORMAT: Literal["auto", "json", "console"] = Field(
         "auto", description="auto is console in a development terminal and JSON anywhere else."
     )
+
+    @property
+    def signing_secret(self) -> str:
+        """Return what cursors are signed with: the same in every process, and of no other use."""
+        if self.SECRET_KEY is not None:
+            return self.SECRET_KEY.get_secret_value()
+        return hmac.digest(self.API_KEY.get_secret_value().encode(), b"stanchion signing", "sha256").hex()
 
     @classmethod
     def load(cls, **values: Any) -> Self:
@@ -123,8 +135,10 @@ class Settings(BaseSettings):
     def _production(self) -> Self:
         if "*" in self.CORS_ORIGINS and self.CORS_CREDENTIALS:
             raise ValueError("CORS_ORIGINS=* lets any site act for your users: name the origins")
-        if self.ENVIRONMENT == "production" and _is_placeholder(self.API_KEY.get_secret_value()):
-            raise ValueError("API_KEY is a placeholder: set a long random value")
+        for name in ("API_KEY", "SECRET_KEY") if self.ENVIRONMENT == "production" else ():
+            secret: SecretStr | None = getattr(self, name)
+            if secret is not None and _is_placeholder(secret.get_secret_value()):
+                raise ValueError(f"{name} is a placeholder: set a long random value")
         return self
 
 

@@ -1,6 +1,7 @@
-"""What schemathesis cannot know from the document: the users that exist."""
+"""What schemathesis cannot know from the document: the users that exist, cursors, and keys that are new."""
 
 import os
+import uuid
 from typing import Any
 
 import schemathesis
@@ -11,7 +12,13 @@ USER_ID = os.environ["SCHEMATHESIS_USER_ID"]
 
 @schemathesis.hook
 def before_call(context: Any, case: schemathesis.Case[Any], kwargs: dict[str, Any]) -> None:
-    """Let valid data name a user who is there; anybody else is a 422, which is tested by hand."""
+    """Let valid data be what only the server knows to be; the rest is a 422, which is tested by hand."""
     generation = case.meta.generation if case.meta else None
-    if generation and generation.mode is GenerationMode.POSITIVE and "X-User-ID" in (case.headers or {}):
+    if generation is None or generation.mode is not GenerationMode.POSITIVE:
+        return
+    if "X-User-ID" in (case.headers or {}):
         case.headers["X-User-ID"] = USER_ID
+    if "Idempotency-Key" in (case.headers or {}):
+        case.headers["Idempotency-Key"] = uuid.uuid4().hex  # one that was sent with another body is a 422
+    if case.query:
+        case.query.pop("cursor", None)  # only the server makes them; a forged one is a 422

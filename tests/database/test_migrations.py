@@ -20,9 +20,10 @@ from sqlmodel import SQLModel
 
 from stanchion.database import Database, DatabaseURLError, migrations
 from stanchion.database.schema import SchemaError, Status, heads, state
+from stanchion.idempotency.store import metadata as reply_metadata
 from stanchion.security.keys import metadata as key_metadata
 
-LIBRARY = "stanchion 0001_api_keys"
+LIBRARY = ["stanchion 0001_api_keys", "stanchion 0002_replies"]
 
 MODELS = """
 from datetime import datetime
@@ -127,15 +128,24 @@ def tables(url: str) -> set[str]:
 
 
 def test_the_librarys_tables_are_those_of_its_code(database_url: str, app: Path) -> None:
-    assert migrations.upgrade(database_url, app) == [LIBRARY]
-    assert tables(database_url) == {"stanchion_api_keys", "stanchion_version", "alembic_version"}
+    assert migrations.upgrade(database_url, app) == LIBRARY
+    assert tables(database_url) == {
+        "stanchion_api_keys",
+        "stanchion_replies",
+        "stanchion_version",
+        "alembic_version",
+    }
+
+    own = MetaData()
+    for table in (*key_metadata.sorted_tables, *reply_metadata.sorted_tables):
+        table.to_metadata(own)
 
     def compare(connection: Any) -> Any:
         options = {"compare_type": True, "include_name": lambda name, *_: name != "alembic_version"}
         context = MigrationContext.configure(
             connection, opts={"version_table": "stanchion_version", **options}
         )
-        return compare_metadata(context, key_metadata)
+        return compare_metadata(context, own)
 
     assert ask(database_url, compare) == []
 
@@ -145,11 +155,11 @@ def test_both_histories_run_once(database_url: str, app: Path) -> None:
     write(app, "0002_second.py", SECOND.format(rest=""))
     assert state(database_url, app).status is Status.empty
     assert migrations.check(database_url, app) == [
-        f"revision {LIBRARY} has not run",
+        *(f"revision {label} has not run" for label in LIBRARY),
         "revision 0001_first has not run",
         "revision 0002_second has not run",
     ]
-    assert migrations.upgrade(database_url, app) == [LIBRARY, "0001_first", "0002_second"]
+    assert migrations.upgrade(database_url, app) == [*LIBRARY, "0001_first", "0002_second"]
     assert sql(database_url, "SELECT id FROM first") == [7]
     assert state(database_url, app).status is Status.current
     assert state(database_url, app).advice == ""
@@ -161,7 +171,7 @@ def test_a_revision_that_fails_changes_nothing(database_url: str, app: Path) -> 
     write(app, "0002_second.py", SECOND.format(rest="op.drop_table('nowhere')"))
     with pytest.raises(SchemaError, match=r"^0002_second\.py, line 11: .*nowhere.*\.$"):
         migrations.upgrade(database_url, app)
-    assert tables(database_url) == {"stanchion_api_keys", "stanchion_version"}
+    assert tables(database_url) == {"stanchion_api_keys", "stanchion_replies", "stanchion_version"}
     assert state(database_url, app).status is Status.behind
     assert state(database_url, app).pending == ("0001_first", "0002_second")
     assert state(database_url, app).advice == "The database's schema is behind: run `stanchion migrate`."
@@ -213,7 +223,7 @@ def test_processes_that_migrate_at_once(database_url: str, app: Path) -> None:
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     ran = [line for process in processes for line in process.communicate(timeout=60)[0].split("\n") if line]
     assert [process.returncode for process in processes] == [0, 0, 0]
-    assert sorted(ran) == ["0001_first", "0002_second", LIBRARY]
+    assert sorted(ran) == ["0001_first", "0002_second", *LIBRARY]
     assert sql(database_url, "SELECT id FROM first") == [7]
 
 
@@ -242,7 +252,7 @@ def test_revisions_follow_the_models(database_url: str, app: Path, models: Calla
     assert migrations.upgrade(database_url, app) == ["0001_authors_their_books"]
     assert migrations.check(database_url, app) == []
     assert migrations.revision(database_url, app, "nothing") is None
-    assert heads(app) == {"stanchion_version": {"0001"}, "alembic_version": {"0001"}}
+    assert heads(app) == {"stanchion_version": {"0002"}, "alembic_version": {"0001"}}
 
     sql(database_url, "INSERT INTO author (email, created_at) VALUES ('a', '2026-01-01T00:00:00.000000Z')")
     sql(database_url, "INSERT INTO book (author_id, kind) VALUES (1, 'a')")
@@ -316,7 +326,7 @@ def test_an_index_that_is_built_outside_a_transaction(postgresql_url: str, app: 
     rest = f"with op.get_context().autocommit_block(): {build}"
     write(app, "0001_first.py", FIRST)
     write(app, "0002_second.py", SECOND.format(rest=rest))
-    assert migrations.upgrade(postgresql_url, app) == [LIBRARY, "0001_first", "0002_second"]
+    assert migrations.upgrade(postgresql_url, app) == [*LIBRARY, "0001_first", "0002_second"]
     assert sql(postgresql_url, "SELECT indexname FROM pg_indexes WHERE indexname = 'ix'") == ["ix"]
 
 

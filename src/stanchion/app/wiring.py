@@ -15,6 +15,7 @@ from stanchion.app.streams import StopStreamsMiddleware
 from stanchion.database import Database
 from stanchion.errors import handle_errors
 from stanchion.settings import Settings
+from stanchion.signing import sign_with
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _REQUEST_HEADERS = (
@@ -30,6 +31,7 @@ _REQUEST_HEADERS = (
 )
 _EXPOSED_HEADERS = (
     "ETag",
+    "Idempotent-Replayed",
     "Link",
     "Location",
     "Retry-After",
@@ -50,6 +52,7 @@ def install(app: FastAPI, settings: Settings, database: Database | None = None) 
     process.
     """
     logging.configure(format=settings.LOG_FORMAT, level=settings.LOG_LEVEL)
+    sign_with(app, settings.signing_secret)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(StopStreamsMiddleware)
     handle_errors(app, body_statuses=(400, 413))

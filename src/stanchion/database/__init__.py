@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     from stanchion.database.engine import Database as Database
     from stanchion.database.failures import DatabaseBusyError as DatabaseBusyError
     from stanchion.database.failures import DatabaseUnavailableError as DatabaseUnavailableError
+    from stanchion.database.failures import Violated as Violated
+    from stanchion.database.failures import violated as violated
     from stanchion.database.failures import violation as violation
     from stanchion.database.journal import on_commit as on_commit
+    from stanchion.database.journal import record as record
     from stanchion.database.url import DatabaseURLError as DatabaseURLError
     from stanchion.database.url import parse as parse
 
@@ -25,9 +28,12 @@ _HOMES = {
     "DatabaseURLError": "url",
     "DatabaseUnavailableError": "failures",
     "UTCDateTime": "columns",
+    "Violated": "failures",
     "now": "columns",
     "on_commit": "journal",
     "parse": "url",
+    "record": "journal",
+    "violated": "failures",
     "violation": "failures",
 }
 
@@ -38,9 +44,12 @@ __all__ = [
     "DatabaseURLError",
     "DatabaseUnavailableError",
     "UTCDateTime",
+    "Violated",
     "now",
     "on_commit",
     "parse",
+    "record",
+    "violated",
     "violation",
 ]
 

@@ -3,12 +3,30 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, Integer, String
+from sqlalchemy import BigInteger, Dialect, Enum, Integer, String
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 BigID = BigInteger().with_variant(Integer(), "sqlite")
 """A 64-bit id. SQLite numbers rows by itself only in a column called INTEGER, which has 64 bits there."""
+
+
+def python_type(kind: TypeEngine[Any]) -> type[Any]:
+    """Return what a column's values are in Python: `datetime`, or the class of an Enum.
+
+    Raises TypeError for a type that does not say, such as JSON.
+    """
+    if isinstance(kind, Enum) and kind.enum_class is not None:
+        return kind.enum_class
+    try:
+        found = kind.python_type
+        if found is object and isinstance(kind, TypeDecorator):
+            found = kind.impl_instance.python_type
+    except NotImplementedError:
+        found = object
+    if found in (object, dict, list, bytes):
+        raise TypeError(f"{kind!r} has no values that can be compared.")
+    return found
 
 
 def now() -> datetime:

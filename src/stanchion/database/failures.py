@@ -1,7 +1,9 @@
 """What a database says when it fails, and what that means for the client."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Literal
 
 from sqlalchemy.engine import ExceptionContext
@@ -59,6 +61,31 @@ def reason(exc: DBAPIError) -> str:
 def violation(exc: IntegrityError) -> Violation | None:
     """Tell which kind of constraint stood against a write, on either database."""
     return _VIOLATIONS.get(reason(exc))
+
+
+@dataclass(frozen=True, slots=True)
+class Violated:
+    """The constraint that stood against a write, by the database's own answer."""
+
+    kind: Violation
+    columns: tuple[str, ...] = ()
+    """The names that it gave; of a foreign key SQLite gives none, and of an index on an expression nobody."""
+
+
+def violated(exc: IntegrityError) -> Violated | None:
+    """Read which constraint stood against a write; None where the error is of another kind."""
+    kind = violation(exc)
+    if kind is None:
+        return None
+    refused = getattr(exc.orig, "__cause__", None)
+    if detail := getattr(refused, "detail", None):  # PostgreSQL: Key (owner_id, title)=(7, Milk) ...
+        found = re.search(r"\(([^()]+)\)=\(", detail)
+        return Violated(kind, tuple(found[1].replace('"', "").split(", ")) if found else ())
+    if column := getattr(refused, "column_name", None):
+        return Violated(kind, (column,))
+    # SQLite: UNIQUE constraint failed: todos.owner_id, todos.title
+    _, _, names = str(exc.orig).partition(" constraint failed: ")
+    return Violated(kind, tuple(one.rpartition(".")[2] for one in names.split(", ") if "." in one))
 
 
 def is_transient(exc: BaseException) -> bool:

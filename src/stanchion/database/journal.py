@@ -25,6 +25,11 @@ def on_commit(session: AsyncSession, call: Callable[..., object], *args: Any, **
     _calls(session.sync_session).append(partial(call, *args, **kwargs))
 
 
+def record(session: AsyncSession, action: str, *, table: str, id: Any) -> None:
+    """Log that a statement wrote a row, once it has committed. What a session writes by itself is logged."""
+    on_commit(session, log.info, action, table=table, id=id)
+
+
 class JournaledSession(Session):
     """A session that logs `created`, `changed` and `deleted` for each row, once it has committed."""
 

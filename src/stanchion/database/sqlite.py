@@ -55,6 +55,12 @@ def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+    # What `stanchion.database.texts` compares with: SQLite's own lower() knows the letters of ASCII alone.
+    connection.create_function("stanchion_lower", 1, _lower, deterministic=True)
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
 
 
 def _begin(connection: Connection) -> None:

@@ -66,12 +66,40 @@ class NotFoundError(DomainError):
     default_code = "not_found"
 
 
-class ConflictError(DomainError):
-    """409: the state of the data stands against it."""
+class _PlacedError(DomainError):
+    """An error that may name the places in the request that it is about: one, or several."""
+
+    def __init__(
+        self,
+        message: str | None = None,
+        code: str | None = None,
+        *,
+        loc: Sequence[str | int] = (),
+        type: str = "value_error",
+        errors: Sequence[Mapping[str, Any]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, code, headers=headers)
+        self.loc = tuple(loc)
+        self.type = type
+        self.errors = tuple(errors)
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        own = {"loc": list(self.loc), "msg": self.message, "type": self.type}
+        return {"errors": [dict(one) for one in self.errors] or [own]}
+
+
+class ConflictError(_PlacedError):
+    """409: the state of the data stands against it; `loc` names the place, where there is one."""
 
     status = 409
     default_message = "The request conflicts with what is stored."
     default_code = "conflict"
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        return super().extensions if self.loc or self.errors else {}
 
 
 class GoneError(DomainError):
@@ -98,29 +126,12 @@ class ContentTooLargeError(DomainError):
     default_code = "content_too_large"
 
 
-class InvalidError(DomainError):
+class InvalidError(_PlacedError):
     """422: the request was understood, and something in it is wrong; `loc` names the place."""
 
     status = 422
     default_message = "The request is not valid."
     default_code = "validation_failed"
-
-    def __init__(
-        self,
-        message: str | None = None,
-        code: str | None = None,
-        *,
-        loc: Sequence[str | int] = (),
-        type: str = "value_error",
-        headers: Mapping[str, str] | None = None,
-    ) -> None:
-        super().__init__(message, code, headers=headers)
-        self.loc = tuple(loc)
-        self.type = type
-
-    @property
-    def extensions(self) -> dict[str, Any]:
-        return {"errors": [{"loc": list(self.loc), "msg": self.message, "type": self.type}]}
 
 
 class PreconditionRequiredError(DomainError):

@@ -1,5 +1,6 @@
 """Pages of a list: limit and offset, and the links from one page to the next (RFC 8288)."""
 
+from collections.abc import Mapping
 from typing import Literal
 from urllib.parse import quote
 
@@ -29,9 +30,19 @@ def add_links(request: Request, response: Response, page: Page, *, more: bool) -
         offsets["prev"] = max(0, page.offset - page.limit)
     if more:
         offsets["next"] = page.offset + page.limit
+    set_links(
+        response,
+        {rel: link_to(request, limit=page.limit, offset=offset) for rel, offset in offsets.items()},
+    )
+
+
+def link_to(request: Request, **place: int | str) -> str:
+    """Return a reference to another page of this list: the same query, with the place replaced."""
     # Not request.url: the path in it is decoded, and the Host header is the client's to choose.
     url = URL(f"{quote(request.scope['path'])}?{request.scope['query_string'].decode('latin-1')}")
-    response.headers["Link"] = ", ".join(
-        f'<{url.include_query_params(limit=page.limit, offset=offset)}>; rel="{rel}"'
-        for rel, offset in offsets.items()
-    )
+    return str(url.remove_query_params(["cursor", "offset"]).include_query_params(**place))
+
+
+def set_links(response: Response, links: Mapping[str, str]) -> None:
+    """Set the `Link` header: a reference for each relation (RFC 8288, 3)."""
+    response.headers["Link"] = ", ".join(f'<{url}>; rel="{rel}"' for rel, url in links.items())

@@ -1,15 +1,17 @@
 """Who is asking: the key, and the user behind it."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends
 from sqlalchemy import ColumnElement
 from sqlmodel import col
 
-from database import SessionDep, database
+import stanchion
+from database import SessionDep, database, get_session
 from models import User
 from settings import settings
 from stanchion.errors import NotFoundError
+from stanchion.idempotency import Idempotency
 from stanchion.security import Caller, KeyGuard, SignInLimit
 
 get_api_key = KeyGuard(
@@ -26,6 +28,7 @@ sign_up_limit = SignInLimit(
     code="sign_up_limit",
 )
 
+Row = TypeVar("Row")
 CallerDep = Annotated[Caller, Depends(get_api_key)]
 
 
@@ -34,6 +37,14 @@ class UserNotFoundError(NotFoundError):
 
     default_message = "User not found"
     default_code = "user_not_found"
+
+
+class Resource(stanchion.Resource[Row]):
+    """The endpoints of a table, with this backend's session, callers, and replies for Idempotency-Key."""
+
+    session = get_session
+    caller = get_api_key
+    idempotency = Idempotency(database, caller=get_api_key)
 
 
 def owned(owner_id: int | None, caller: Caller) -> ColumnElement[bool]:

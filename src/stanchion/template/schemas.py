@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from pydantic import MISSING, AfterValidator, AwareDatetime, BaseModel, ConfigDict, EmailStr, Field, SecretStr
 
 from models import TodoStatus
-from stanchion.pagination import Page
 from stanchion.schemas import Text, email_key
 from stanchion.security import Password
 
@@ -53,12 +52,6 @@ class TodoResponse(Schema):
     status: TodoStatus
     created_at: AwareDatetime
     updated_at: AwareDatetime
-
-
-class TodoPage(Page):
-    """The query of GET /api/todos."""
-
-    status: TodoStatus | None = Field(None, description="Only todos of this status.")
 
 
 class UserCreate(Schema):

@@ -72,8 +72,80 @@ async def test_list_by_status(anyone: httpx2.AsyncClient, ada: Headers) -> None:
     assert [todo["id"] for todo in page.json()] == [first["id"]]
 
 
+async def test_list_filters_and_sorts(anyone: httpx2.AsyncClient, ada: Headers) -> None:
+    for title in ("Bread", "butter", "100 % milk", "Milk"):
+        await create(anyone, ada, title)
+
+    async def titles(query: str) -> list[str]:
+        page = await anyone.get(f"/api/todos?{query}", headers=ada)
+        assert page.status_code == 200, page.text
+        return [todo["title"] for todo in page.json()]
+
+    assert await titles("title__icontains=MILK") == ["100 % milk", "Milk"]
+    assert await titles("title__contains=%25") == ["100 % milk"]
+    assert await titles("title__in=Milk,Bread&sort=-created_at") == ["Milk", "Bread"]
+    assert await titles("status__ne=active") == []
+    assert await titles("created_at__lt=2020-01-01T00:00:00Z") == []
+
+
+async def test_a_cursor_stays_where_it_is(anyone: httpx2.AsyncClient, ada: Headers) -> None:
+    for number in range(4):
+        await create(anyone, ada, f"todo {number}")
+    first = await anyone.get("/api/todos?limit=2&sort=-created_at", headers=ada)
+    assert [todo["title"] for todo in first.json()] == ["todo 3", "todo 2"]
+    await create(anyone, ada, "a newer one")
+    following = await anyone.get(first.links["next"]["url"], headers=ada)
+    assert [todo["title"] for todo in following.json()] == ["todo 1", "todo 0"]
+    back = await anyone.get(following.links["prev"]["url"], headers=ada)
+    assert back.json() == first.json()
+    other = await anyone.get(f"{first.links['next']['url']}&status=active", headers=ada)
+    assert (other.status_code, other.json()["error"]) == (422, "invalid_cursor")
+
+
+async def test_many_at_once(anyone: httpx2.AsyncClient, ada: Headers, bob: Headers) -> None:
+    url = "/api/todos/bulk"
+    made = await anyone.post(url, json=[{"title": "a"}, {"title": "b"}], headers=ada)
+    assert made.status_code == 201
+    first, second = (todo["id"] for todo in made.json())
+    body = [{"id": first, "status": "completed"}, {"id": second, "title": "c"}]
+    changed = await anyone.patch(url, json=body, headers=ada)
+    assert [(todo["title"], todo["status"]) for todo in changed.json()] == [
+        ("a", "completed"),
+        ("c", "active"),
+    ]
+    assert (await anyone.patch(url, json=body, headers=bob)).status_code == 404
+    partly = await anyone.post(f"{url}?on_error=continue", json=[{"title": "d"}, {"title": ""}], headers=ada)
+    assert [one["status"] for one in partly.json()] == [201, 422]
+    refused = await anyone.post(url, json=[{"title": "e"}, {"title": ""}], headers=ada)
+    assert (refused.status_code, refused.json()["errors"][0]["loc"]) == (422, ["body", 1, "title"])
+    deleted = await anyone.request("DELETE", url, json=[first, second], headers=ada)
+    assert deleted.json() == [first, second]
+    assert [todo["title"] for todo in (await anyone.get("/api/todos", headers=ada)).json()] == ["d"]
+
+
+async def test_a_retry_makes_no_second_one(anyone: httpx2.AsyncClient, ada: Headers) -> None:
+    key = {**ada, "Idempotency-Key": "attempt-1"}
+    first = await anyone.post("/api/todos", json={"title": "Buy milk"}, headers=key)
+    again = await anyone.post("/api/todos", json={"title": "Buy milk"}, headers=key)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["Idempotent-Replayed"] == "true"
+    other = await anyone.post("/api/todos", json={"title": "Buy bread"}, headers=key)
+    assert (other.status_code, other.json()["error"]) == (422, "idempotency_key_reused")
+    assert len((await anyone.get("/api/todos", headers=ada)).json()) == 1
+
+
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "offset=-1", "status=lost", "colour=red", "count=some"]
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "offset=-1",
+        "status=lost",
+        "colour=red",
+        "count=some",
+        "sort=colour",
+        "cursor=x",
+    ],
 )
 async def test_list_refuses(anyone: httpx2.AsyncClient, ada: Headers, query: str) -> None:
     response = await anyone.get(f"/api/todos?{query}", headers=ada)

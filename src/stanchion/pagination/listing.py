@@ -1,0 +1,141 @@
+"""A list as one dependency: its query parameters, and the page of rows that they ask for."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Protocol, TypeVar
+
+from fastapi import Query, Request, Response
+from pydantic import BaseModel, Field, create_model
+from sqlalchemy import ColumnElement, Select, func, inspect, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from stanchion.errors import InvalidError
+from stanchion.pagination.cursor import Cursor, bound
+from stanchion.pagination.page import Page, add_links, link_to, set_links
+from stanchion.pagination.sorting import Order, Sorting
+from stanchion.signing import Signer, signer_of
+
+Row = TypeVar("Row")
+
+_LONGEST = 2000
+"""Characters of a cursor: a place has few columns."""
+
+
+class Narrowing(Protocol):
+    """What narrows a list by its query: `stanchion.filtering.Filters`."""
+
+    def query(self, base: type[BaseModel], name: str) -> type[BaseModel]:
+        """Return the model of query parameters with those of the filters."""
+
+    def where(self, query: BaseModel) -> Sequence[ColumnElement[bool]]:
+        """Return the conditions that a query stands for."""
+
+
+class Listing:
+    """The query of a list, as a FastAPI dependency: `Depends(Listing(Todo, sort=["created_at"]))`.
+
+    Its parameters are `limit`, `offset`, `count`, `sort`, `cursor`, and those of `filters`; an unknown
+    one is a 422. It gives a Selection. Cursors are sealed with the secret of `stanchion.install`,
+    or with that of `signer`.
+    """
+
+    def __init__(
+        self,
+        model: type[Any],
+        *,
+        filters: Narrowing | None = None,
+        sort: Iterable[str] = (),
+        signer: Signer | None = None,
+    ) -> None:
+        self.model = model
+        self.filters, self.sorting = filters, Sorting(model, sort)
+        self._signer = signer
+        name = f"{model.__name__}Query"
+        query = self.sorting.query(Page, name)
+        query = create_model(
+            name,
+            __base__=query,
+            cursor=(
+                str,
+                Field("", max_length=_LONGEST, description="Where a page begins: take it from `Link`."),
+            ),
+        )
+        self.query = query if filters is None else filters.query(query, name)
+        # What FastAPI reads: the type of `query` is made here.
+        self.__signature__ = Signature(
+            [
+                Parameter("request", Parameter.POSITIONAL_OR_KEYWORD, annotation=Request),
+                Parameter(
+                    "query", Parameter.POSITIONAL_OR_KEYWORD, annotation=Annotated[self.query, Query()]
+                ),
+            ]
+        )
+
+    async def __call__(self, request: Request, query: Any) -> "Selection":
+        """Read the query. Raises InvalidError (422) for a cursor that is not of this list."""
+        order = self.sorting.order(query.sort)
+        own = {"limit", "offset", "count", "sort", "cursor"}
+        filters = query.model_dump(mode="json", exclude=own, exclude_defaults=True)
+        list_of = bound(inspect(self.model).local_table.name, order, filters)
+        signer = self._signer or signer_of(request)
+        cursor = Cursor.open(query.cursor, signer, list_of, order) if query.cursor else None
+        if cursor is not None and query.offset:
+            raise InvalidError("A cursor and an offset exclude each other.", loc=("query", "offset"))
+        where = tuple(self.filters.where(query)) if self.filters else ()
+        return Selection(request, query, self.model, order, where, signer, list_of, cursor)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The page of a list that a request asks for."""
+
+    request: Request
+    query: Page
+    model: type[Any]
+    order: Order
+    where: tuple[ColumnElement[bool], ...]
+    """What the filters say."""
+    signer: Signer
+    list_of: str
+    cursor: Cursor | None
+
+    async def fetch(self, session: AsyncSession, statement: Select[Row], response: Response) -> Sequence[Row]:
+        """Return the rows of the page, and set `Link` and, where asked for, `X-Total-Count`.
+
+        `statement` selects the model, narrowed to what the caller may see: one statement more for
+        `count=exact`, else one in all.
+        """
+        statement = statement.where(*self.where)
+        if self.query.count:
+            counted = select(func.count()).select_from(statement.order_by(None).subquery())
+            response.headers["X-Total-Count"] = str(await session.scalar(counted))
+        backward = self.cursor is not None and self.cursor.backward
+        order = self.order.reversed() if backward else self.order
+        if self.cursor is not None:
+            statement = statement.where(order.after(self.cursor.values))
+        statement = statement.order_by(*order.clauses).limit(self.query.limit + 1)
+        if self.query.offset:
+            statement = statement.offset(self.query.offset)
+        found = (await session.scalars(statement)).all()
+        rows, more = list(found[: self.query.limit]), len(found) > self.query.limit
+        if backward:
+            rows.reverse()
+        self._link(response, rows, more=more)
+        return rows
+
+    def _link(self, response: Response, rows: Sequence[Any], *, more: bool) -> None:
+        if self.query.offset:
+            add_links(self.request, response, self.query, more=more)
+            return
+        links = {"first": link_to(self.request, limit=self.query.limit)}
+        backward = self.cursor is not None and self.cursor.backward
+        if rows and self.cursor is not None and (more or not backward):
+            links["prev"] = self._to(rows[0], backward=True)
+        if rows and (more or backward):
+            links["next"] = self._to(rows[-1], backward=False)
+        set_links(response, links)
+
+    def _to(self, row: Any, *, backward: bool) -> str:
+        cursor = Cursor.beside(row, self.order, backward=backward)
+        return link_to(self.request, limit=self.query.limit, cursor=cursor.seal(self.signer, self.list_of))

@@ -1,0 +1,177 @@
+"""The order of a list: what a client may sort by, and the total order that it becomes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel, Field, TypeAdapter, create_model
+from sqlalchemy import ColumnElement, and_, false, inspect, literal, or_, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Mapper
+
+from stanchion.database.columns import python_type
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One column that rows are sorted by. A missing value is the largest, on both databases."""
+
+    name: str
+    column: InstrumentedAttribute[Any]
+    descending: bool = False
+
+    @property
+    def nullable(self) -> bool:
+        """Tell whether a row may have no value."""
+        return bool(_column(self.column).nullable)
+
+    @property
+    def adapter(self) -> TypeAdapter[Any]:
+        """Return what takes a value to JSON and back."""
+        python: Any = python_type(_column(self.column).type)
+        return TypeAdapter(python | None if self.nullable else python)
+
+    @property
+    def clause(self) -> ColumnElement[Any]:
+        """Return its part of ORDER BY. Where it may be NULL, PostgreSQL's own place for that is named."""
+        ordered = self.column.desc() if self.descending else self.column.asc()
+        if not self.nullable:
+            return ordered
+        return ordered.nulls_first() if self.descending else ordered.nulls_last()
+
+    def bound(self, value: Any) -> ColumnElement[Any]:
+        """Return a value as the column's own type."""
+        return literal(value, _column(self.column).type)
+
+    def same(self, value: Any) -> ColumnElement[bool]:
+        """Return the condition of rows with this value."""
+        return self.column.is_(None) if value is None else self.column == self.bound(value)
+
+    def after(self, value: Any) -> ColumnElement[bool]:
+        """Return the condition of rows that come after this value."""
+        if value is None:
+            return self.column.is_not(None) if self.descending else false()
+        if self.descending:
+            return self.column < self.bound(value)
+        larger = self.column > self.bound(value)
+        return or_(larger, self.column.is_(None)) if self.nullable else larger
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A total order of a table's rows: its last key is the primary key."""
+
+    keys: tuple[Key, ...]
+
+    @property
+    def text(self) -> str:
+        """Return it as `sort` has it: `-created_at,id`."""
+        return ",".join(f"-{key.name}" if key.descending else key.name for key in self.keys)
+
+    @property
+    def clauses(self) -> tuple[ColumnElement[Any], ...]:
+        """Return what ORDER BY wants."""
+        return tuple(key.clause for key in self.keys)
+
+    def reversed(self) -> Order:
+        """Return the order from the end to the start."""
+        return Order(tuple(replace(key, descending=not key.descending) for key in self.keys))
+
+    def values(self, row: Any) -> list[Any]:
+        """Return a row's place, as JSON."""
+        return [key.adapter.dump_python(getattr(row, key.name), mode="json") for key in self.keys]
+
+    def read(self, values: Sequence[Any]) -> list[Any]:
+        """Return a place that `values` gave. Raises ValueError for one that is of another order."""
+        return [
+            key.adapter.validate_python(value, strict=False)
+            for key, value in zip(self.keys, values, strict=True)
+        ]
+
+    def after(self, values: Sequence[Any]) -> ColumnElement[bool]:
+        """Return the condition of rows that come after this place.
+
+        Where all keys go one way and none may be NULL it is one comparison of rows, `(a, b) > (x, y)`,
+        which both databases answer from an index. Else it is spelt out.
+        """
+        directions = {key.descending for key in self.keys}
+        if len(directions) == 1 and not any(key.nullable for key in self.keys):
+            row = tuple_(*(key.column for key in self.keys))
+            place = tuple_(*(key.bound(value) for key, value in zip(self.keys, values, strict=True)))
+            return row < place if directions.pop() else row > place
+        cases = []
+        for number, (key, value) in enumerate(zip(self.keys, values, strict=True)):
+            same = (one.same(other) for one, other in zip(self.keys[:number], values, strict=False))
+            cases.append(and_(*same, key.after(value)))
+        first, value = self.keys[0], values[0]
+        return and_(or_(first.after(value), first.same(value)), or_(*cases))
+
+
+class Sorting:
+    """What a list may be sorted by: `Sorting(Todo, ["created_at", "title"])`.
+
+    The order is the default one, by primary key, where a client asks for none. Raises ValueError for a
+    name that is no column, and for a table whose primary key has several columns; TypeError for a column
+    whose values have no order.
+    """
+
+    def __init__(self, model: type[Any], fields: Iterable[str] = ()) -> None:
+        mapper: Mapper[Any] = inspect(model)
+        if len(mapper.primary_key) != 1:
+            raise ValueError(
+                f"{model.__name__} has a primary key of several columns: it cannot end an order."
+            )
+        self._primary = Key(mapper.get_property_by_column(mapper.primary_key[0]).key, _primary(model))
+        self._keys = {self._primary.name: self._primary}
+        for name in fields:
+            if name not in mapper.column_attrs:
+                raise ValueError(f"{model.__name__} has no column {name!r} to sort by.")
+            self._keys[name] = Key(name, getattr(model, name))
+            python_type(_column(self._keys[name].column).type)  # now, and not at the first request
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return what may be sorted by."""
+        return tuple(self._keys)
+
+    def query(self, base: type[BaseModel], name: str) -> type[BaseModel]:
+        """Return `base`, a model of query parameters, with `sort` added."""
+        one = f"-?({'|'.join(map(re.escape, self._keys))})"
+        description = (
+            f"Columns, separated by commas; a minus turns one around. One of {', '.join(self._keys)}. "
+            f"{self._primary.name} ends every order, so that it is total; a missing value is the largest."
+        )
+        field = Field("", pattern=f"^({one}(,{one})*)?$", description=description, examples=[""])
+        return create_model(name, __base__=base, sort=(str, field))
+
+    def order(self, text: str = "") -> Order:
+        """Return the order that `-created_at,title` stands for, with the primary key at its end.
+
+        A column that is named again changes nothing. Raises ValueError for one that is not declared.
+        """
+        found: dict[str, Key] = {}
+        for part in filter(None, text.split(",")):
+            name = part.removeprefix("-")
+            if name not in self._keys:
+                raise ValueError(f"cannot be sorted by {name!r}: name {', '.join(self._keys)}")
+            if self._primary.name not in found:  # after it nothing can decide any more
+                found.setdefault(name, replace(self._keys[name], descending=part.startswith("-")))
+        keys = tuple(found.values())
+        if self._primary.name not in found:
+            # In the direction of the last: one index serves both.
+            keys = (*keys, replace(self._primary, descending=bool(keys) and keys[-1].descending))
+        return Order(keys)
+
+
+def _column(attribute: InstrumentedAttribute[Any]) -> Any:
+    return attribute.property.columns[0]
+
+
+def _primary(model: type[Any]) -> InstrumentedAttribute[Any]:
+    mapper: Mapper[Any] = inspect(model)
+    attribute: InstrumentedAttribute[Any] = getattr(
+        model, mapper.get_property_by_column(mapper.primary_key[0]).key
+    )
+    return attribute

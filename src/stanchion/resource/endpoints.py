@@ -1,0 +1,225 @@
+"""The path operations of a resource: each is made for it, and reads like one that is written by hand."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Request, Response
+
+from stanchion.concurrency import IfNoneMatch, Precondition, etag
+from stanchion.errors import (
+    ConflictError,
+    DomainError,
+    PreconditionFailedError,
+    PreconditionRequiredError,
+    responses,
+)
+from stanchion.headers import headers
+from stanchion.pagination import Selection
+from stanchion.resource.access import Access
+from stanchion.resource.signature import typed
+
+if TYPE_CHECKING:
+    from stanchion.resource.resource import Resource
+
+Documented = dict[int | str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One path operation, as `APIRouter.add_api_route` takes it."""
+
+    operation: str
+    """What it is called in `without`: list, create, read, replace, update, delete, restore."""
+    method: str
+    path: str
+    call: Callable[..., Any]
+    summary: str
+    status: int = 200
+    responses: Documented = field(default_factory=dict)
+    response_model: Any = None
+    is_idempotent: bool = False
+    """It takes an Idempotency-Key, where the resource has what keeps replies."""
+
+
+def list_(resource: "Resource[Any]") -> Endpoint:
+    """GET /: the rows that the caller may see, a page at a time."""
+
+    async def rows(selection: Selection, access: Access[Any], response: Response) -> Any:
+        found = await selection.fetch(access.session, access.select(), response)
+        return [resource.shown(row) for row in found]
+
+    many = resource.table.plural.replace("_", " ")
+    doc = f"List {many}, by id where no `sort` is given. `Link` leads to the other pages."
+    call = typed(
+        rows,
+        f"list_{resource.table.plural}",
+        doc,
+        {"selection": Annotated[Selection, Depends(resource.listing)], "access": resource.reading},
+    )
+    return Endpoint(
+        "list",
+        "GET",
+        "",
+        call,
+        f"List {many}",
+        responses={200: headers("Link", "X-Total-Count")},
+        response_model=list[resource.response],  # type: ignore[name-defined] # a type that is known at run time
+    )
+
+
+def create(resource: "Resource[Any]") -> Endpoint:
+    """POST /: a new row of the caller's."""
+
+    async def one(body: Any, request: Request, response: Response, access: Access[Any]) -> Any:
+        row = await resource.writer.create(access, body.model_dump(exclude_unset=True))
+        response.headers["Location"] = resource.place(request, row)
+        resource.tag(response, row)
+        return resource.shown(row)
+
+    words = resource.table.words
+    call = typed(
+        one,
+        f"create_{resource.table.name}",
+        f"Create a {words} of yours.",
+        {"body": resource.create, "access": resource.writing},
+    )
+    names = ("Location", "ETag") if resource.is_versioned else ("Location",)
+    errors = responses(ConflictError) if resource.can_conflict else {}
+    return Endpoint(
+        "create",
+        "POST",
+        "",
+        call,
+        f"Create a {words}",
+        201,
+        {201: headers(*names), **errors},
+        resource.response,
+        is_idempotent=True,
+    )
+
+
+def read(resource: "Resource[Any]") -> Endpoint:
+    """GET /{id}: one row, or 304 while it has not changed."""
+
+    async def one(row: Any, match: IfNoneMatch, response: Response) -> Any:
+        if resource.is_versioned:
+            tag = etag(row.version)
+            if match.holds(tag):
+                return Response(status_code=304, headers={"ETag": tag})
+        resource.tag(response, row)
+        return resource.shown(row)
+
+    async def unversioned(row: Any) -> Any:
+        return resource.shown(row)
+
+    words = resource.table.words
+    call = typed(
+        one if resource.is_versioned else unversioned,
+        f"read_{resource.table.name}",
+        f"Read one of your {resource.table.plural.replace('_', ' ')}."
+        + (" With `If-None-Match`, 304 while it has not changed." if resource.is_versioned else ""),
+        {"row": Annotated[Any, Depends(resource.find)]},
+    )
+    documented: Documented = {**responses(resource.missing)}
+    if resource.is_versioned:
+        documented |= {200: headers("ETag"), 304: headers("ETag")}
+    return Endpoint(
+        "read",
+        "GET",
+        resource.item,
+        call,
+        f"Read a {words}",
+        responses=documented,
+        response_model=resource.response,
+    )
+
+
+def update(resource: "Resource[Any]", method: str) -> Endpoint:
+    """PUT or PATCH /{id}: the fields that are sent change, the others stay."""
+
+    async def one(
+        row_id: Any, body: Any, match: Precondition, response: Response, access: Access[Any]
+    ) -> Any:
+        row = await resource.writer.update(access, row_id, body.model_dump(exclude_unset=True), match)
+        resource.tag(response, row)
+        return resource.shown(row)
+
+    words, replaces = resource.table.words, method == "PUT"
+    call = typed(
+        one,
+        f"{'replace' if replaces else 'update'}_{resource.table.name}",
+        "Change the fields that are sent; the others stay." + _MATCHED * resource.is_versioned,
+        {
+            "row_id": resource.row_id,
+            "body": resource.update,
+            "match": resource.match,
+            "access": resource.writing,
+        },
+    )
+    documented: Documented = {200: headers("ETag")} if resource.is_versioned else {}
+    documented |= responses(resource.missing, *_preconditions(resource))
+    documented |= responses(ConflictError) if resource.can_conflict else {}
+    return Endpoint(
+        "replace" if replaces else "update",
+        method,
+        resource.item,
+        call,
+        f"Change a {words}, as PATCH does" if replaces else f"Change a {words}",
+        responses=documented,
+        response_model=resource.response,
+    )
+
+
+def delete(resource: "Resource[Any]") -> Endpoint:
+    """DELETE /{id}."""
+
+    async def one(row_id: Any, match: Precondition, access: Access[Any]) -> None:
+        await resource.remove(access, row_id, match)
+
+    words = resource.table.words
+    call = typed(
+        one,
+        f"delete_{resource.table.name}",
+        f"Delete one of your {resource.table.plural.replace('_', ' ')}." + _MATCHED * resource.is_versioned,
+        {"row_id": resource.row_id, "match": resource.match, "access": resource.writing},
+    )
+    errors = [resource.missing, *_preconditions(resource)]
+    if resource.is_blocked:
+        errors.append(ConflictError)
+    return Endpoint("delete", "DELETE", resource.item, call, f"Delete a {words}", 204, {**responses(*errors)})
+
+
+def restore(resource: "Resource[Any]") -> Endpoint:
+    """POST /{id}/restore: what was deleted is back."""
+
+    async def one(row_id: Any, response: Response, access: Access[Any]) -> Any:
+        row = await resource.writer.restore(access, row_id, resource.deleted_at)
+        resource.tag(response, row)
+        return resource.shown(row)
+
+    call = typed(
+        one,
+        f"restore_{resource.table.name}",
+        f"Bring back a {resource.table.words} that was deleted; one that was not stays as it is.",
+        {"row_id": resource.row_id, "access": resource.restoring},
+    )
+    documented: Documented = {200: headers("ETag")} if resource.is_versioned else {}
+    return Endpoint(
+        "restore",
+        "POST",
+        f"{resource.item}/restore",
+        call,
+        f"Restore a {resource.table.words}",
+        responses={**documented, **responses(resource.missing)},
+        response_model=resource.response,
+    )
+
+
+_MATCHED = " With `If-Match`, only that version."
+
+
+def _preconditions(resource: "Resource[Any]") -> list[type[DomainError]]:
+    if not resource.is_versioned:
+        return []
+    return [PreconditionFailedError, *([PreconditionRequiredError] if resource.require_match else [])]

@@ -1,0 +1,321 @@
+"""Resource: the endpoints of one table, built from the parts below."""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel
+from sqlalchemy import ColumnElement
+
+from stanchion.concurrency import IfMatch, Precondition, etag
+from stanchion.database import now
+from stanchion.errors import NotFoundError, PreconditionRequiredError, UnavailableError, responses
+from stanchion.filtering import Filters
+from stanchion.headers import location
+from stanchion.idempotency import Idempotency, IdempotentRoute
+from stanchion.pagination import Listing
+from stanchion.resource import endpoints
+from stanchion.resource.access import Access
+from stanchion.resource.bulk import BulkWriter
+from stanchion.resource.bulk_endpoints import Bulk
+from stanchion.resource.endpoints import Endpoint
+from stanchion.resource.paths import CONVERTOR
+from stanchion.resource.signature import given, typed
+from stanchion.resource.table import Described, name_of
+from stanchion.resource.writing import VERSION, Writer
+
+Row = TypeVar("Row")
+Dependency = Callable[..., Any]
+
+OPERATIONS = (
+    *("list", "create", "read", "replace", "update", "delete", "restore"),
+    *("bulk_create", "bulk_update", "bulk_delete"),
+)
+
+
+class Resource(Generic[Row]):
+    """The endpoints of a table, declared once.
+
+        class Resource(stanchion.Resource[Row]):     # once in a project: who is asking, and the session
+            session = get_session
+            caller = get_api_key
+            idempotency = Idempotency(database, caller=get_api_key)
+
+        todos = Resource(Todo, create=TodoCreate, update=TodoUpdate, response=TodoResponse,
+                         owner="owner_id", filters=["status", "title"], sort=["created_at"])
+        router = todos.router(prefix="/api/todos", tags=["todos"])
+
+    `model` is a SQLModel table (any class that SQLAlchemy maps) with one column for its primary key. A column
+    `version` makes it an ETag, `updated_at` follows each change. What has no schema has no endpoint:
+    without `create` no POST, without `update` neither PUT nor PATCH.
+
+    - `owner` names the column that holds the user's id: everyone else's row is a 404, and a new one is the
+      caller's. Rows without one are the service's own.
+    - `scope` is a dependency that returns a condition, or several, which every statement carries.
+    - `authorize` is a dependency that is asked before each write; it raises, or returns nothing.
+    - `values` is a dependency that returns columns to fill, whatever the client sends.
+    - `require_match=True` refuses a change without If-Match (428).
+    - `deleted_at` names a column that is set instead of deleting, and adds POST /{id}/restore.
+
+    Raises ValueError for a column that is not there, TypeError for one that cannot be filtered by.
+    """
+
+    session: ClassVar[Any] = None
+    """The dependency that gives the request's session: `Database.get_session`."""
+    caller: ClassVar[Any] = None
+    """The dependency that gives the Caller: a KeyGuard. Without one, anybody may ask."""
+
+    idempotency: ClassVar[Idempotency | None] = None
+    """What keeps the replies of POSTs that make rows, for an Idempotency-Key."""
+
+    def __init__(
+        self,
+        model: type[Row],
+        *,
+        response: type[BaseModel],
+        create: type[BaseModel] | None = None,
+        update: type[BaseModel] | None = None,
+        owner: str = "",
+        filters: Sequence[str] = (),
+        sort: Sequence[str] = (),
+        scope: Dependency | None = None,
+        authorize: Dependency | None = None,
+        values: Dependency | None = None,
+        require_match: bool = False,
+        deleted_at: str = "",
+        name: str = "",
+    ) -> None:
+        self.model, self.response, self.create, self.update = model, response, create, update
+        self.table = Described(model, name or name_of(model))
+        self.owner, self.deleted_at, self.require_match = owner, deleted_at, require_match
+        self._scope, self._authorize, self._values = scope, authorize, values
+        for column in filter(None, (owner, deleted_at)):
+            self.table.column(column)
+        # From the class: a function there must not become a method.
+        self._session, self._caller = type(self).session, type(self).caller
+        if self._session is None:
+            raise ValueError("A resource needs a session: set `session = database.get_session` in the class.")
+        if owner and self._caller is None:
+            raise ValueError(
+                "A resource with an owner needs a caller: set `caller` in the class to a KeyGuard."
+            )
+        if require_match and not self.is_versioned:
+            raise ValueError(f"{model.__name__} has no column 'version', so nothing can be matched.")
+        self.missing: type[NotFoundError] = type(
+            f"{model.__name__}NotFoundError",
+            (NotFoundError,),
+            {
+                "__doc__": f"There is no such {self.table.words}, or it is somebody else's.",
+                "default_message": f"{self.table.words.capitalize()} not found",
+                "default_code": f"{self.table.name}_not_found",
+            },
+        )
+        self.writer: Writer[Row] = Writer(self.table, self.missing)
+        self.listing = Listing(model, filters=Filters(model, filters), sort=sort)
+
+    def router(self, *, prefix: str, without: Collection[str] = (), **options: Any) -> APIRouter:
+        """Return a router with the endpoints. `options` are those of APIRouter: `tags`, `dependencies`.
+
+        `without` leaves some out ("list", "create", "read", "replace", "update", "delete", "restore",
+        "bulk_create", "bulk_update", "bulk_delete"), to be written by hand on the router that is returned.
+        Raises ValueError for one that there is not.
+        """
+        if unknown := set(without) - set(OPERATIONS):
+            raise ValueError(
+                f"There is no operation {', '.join(sorted(unknown))}: name {', '.join(OPERATIONS)}."
+            )
+        errors = {**responses(UnavailableError), **options.pop("responses", {})}
+        if self.idempotency is not None:
+            options.setdefault("route_class", IdempotentRoute)
+        router = APIRouter(prefix=prefix, responses=errors, **options)
+        for one in self._endpoints():
+            if one.operation not in without:
+                router.add_api_route(
+                    one.path,
+                    one.call,
+                    methods=[one.method],
+                    status_code=one.status,
+                    summary=one.summary,
+                    responses=one.responses,
+                    response_model=one.response_model,
+                    dependencies=[Depends(self.idempotency)]
+                    if one.is_idempotent and self.idempotency
+                    else None,
+                )
+        return router
+
+    def _endpoints(self) -> Iterator[Endpoint]:
+        yield endpoints.list_(self)
+        bulk = Bulk(self)
+        if self.create:
+            yield endpoints.create(self)
+            yield bulk.create(self.create)
+        if not self.require_match:  # of many nothing can be matched
+            if self.update:
+                yield bulk.update(self.update)
+            yield bulk.delete()
+        yield endpoints.read(self)
+        if self.update:
+            yield endpoints.update(self, "PUT")
+            yield endpoints.update(self, "PATCH")
+        yield endpoints.delete(self)
+        if self.deleted_at:
+            yield endpoints.restore(self)
+
+    @cached_property
+    def find(self) -> Dependency:
+        """Return a dependency that gives the row of the path, for an endpoint that is written by hand.
+
+        `todo: Annotated[Todo, Depends(todos.find)]` is a 404 where it is not there, or somebody else's.
+        """
+
+        async def find(row_id: Any, access: Access[Row]) -> Row:
+            statement = access.select().where(self.table.key == row_id)
+            row = (await access.session.scalars(statement)).one_or_none()
+            if row is None:
+                raise self.missing
+            return row
+
+        return typed(find, "find", "", {"row_id": self.row_id, "access": self.reading})
+
+    @property
+    def item(self) -> str:
+        """Return the path of one row, `/{todo_id}`, which the paths beside it are not: GET /bulk is a 405."""
+        return f"/{{{self.table.name}_id:{CONVERTOR}}}"
+
+    @cached_property
+    def row_id(self) -> Any:
+        """Return the parameter for the id in the path, under its own name."""
+        name = f"{self.table.name}_id"
+
+        async def row_id(ids: dict[str, Any]) -> Any:
+            return ids[name]
+
+        return Annotated[
+            Any,
+            Depends(
+                typed(row_id, name, "", {"ids": Annotated[Any, Depends(given({name: self.table.id_type}))]})
+            ),
+        ]
+
+    @property
+    def reading(self) -> Any:
+        """Return the parameter for the rows that may be seen."""
+        return self._accesses[0]
+
+    @property
+    def writing(self) -> Any:
+        """Return the parameter for the rows that may be changed, with what is filled."""
+        return self._accesses[1]
+
+    @property
+    def restoring(self) -> Any:
+        """Return the parameter for the rows that may be changed, those that are deleted among them."""
+        return self._accesses[2]
+
+    @cached_property
+    def match(self) -> Any:
+        """Return the parameter for If-Match."""
+        if not self.is_versioned:
+
+            async def any_version() -> Precondition:
+                return Precondition(None)
+
+            return Annotated[Precondition, Depends(any_version)]
+        if not self.require_match:
+            return IfMatch
+
+        async def required(match: IfMatch) -> Precondition:
+            if match.tags is None:
+                raise PreconditionRequiredError
+            return match
+
+        return Annotated[Precondition, Depends(required)]
+
+    @property
+    def is_versioned(self) -> bool:
+        """Tell whether a row has an ETag."""
+        return self.table.has(VERSION)
+
+    @property
+    def can_conflict(self) -> bool:
+        """Tell whether another row can stand against a write: something beside the id is unique."""
+        table = self.table.table
+        unique = any(index.unique for index in table.indexes) or any(
+            column.unique for column in table.columns
+        )
+        return unique or any(type(one).__name__ == "UniqueConstraint" for one in table.constraints)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Tell whether rows of other tables may stand against a deletion."""
+        return not self.deleted_at and any(
+            key.column.table is self.table.table
+            and (key.ondelete or "").upper() not in ("CASCADE", "SET NULL")
+            for table in self.table.table.metadata.tables.values()
+            for key in table.foreign_keys
+        )
+
+    def shown(self, row: Row) -> BaseModel:
+        """Return a row as the client sees it."""
+        return self.response.model_validate(row, from_attributes=True)
+
+    def tag(self, response: Response, row: Any) -> None:
+        """Set the row's ETag, where it has one."""
+        if self.is_versioned:
+            response.headers["ETag"] = etag(row.version)
+
+    def place(self, request: Request, row: Any) -> str:
+        """Return the path of a row that was made by a request to the collection."""
+        path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).rstrip("/")
+        return location(request, f"{quote(path)}/{quote(str(getattr(row, self.table.key_name)), safe='')}")
+
+    async def remove(self, access: Access[Row], row_id: Any, match: Precondition) -> None:
+        """Delete a row, or mark it as deleted."""
+        if self.deleted_at:
+            await self.writer.update(access, row_id, {self.deleted_at: now()}, match)
+        else:
+            await self.writer.delete(access, row_id, match)
+
+    async def remove_all(self, access: Access[Row], ids: Sequence[Any]) -> Sequence[Any]:
+        """Delete rows, or mark them as deleted. Raises the 404 of the resource where one is not there."""
+        writer = BulkWriter(self.table, self.writer)
+        if not self.deleted_at:
+            return await writer.delete(access, ids)
+        await writer.update(access, [{self.table.key_name: one, self.deleted_at: now()} for one in ids])
+        return ids
+
+    @cached_property
+    def _accesses(self) -> tuple[Any, Any, Any]:
+        asked = {"session": self._session, "caller": self._caller, "scope": self._scope}
+        reading = {name: Annotated[Any, Depends(one)] for name, one in asked.items() if one is not None}
+        asked = {"authorize": self._authorize, "values": self._values}
+        writing = {name: Annotated[Any, Depends(one)] for name, one in asked.items() if one is not None}
+
+        def parameter(annotations: dict[str, Any], *, with_deleted: bool = False) -> Any:
+            async def access(found: dict[str, Any]) -> Access[Row]:
+                return self._access(found, with_deleted=with_deleted)
+
+            found = Annotated[Any, Depends(given(annotations))]
+            return Annotated[Any, Depends(typed(access, "access", "", {"found": found}))]
+
+        return (
+            parameter(reading),
+            parameter(reading | writing),
+            parameter(reading | writing, with_deleted=True),
+        )
+
+    def _access(self, found: dict[str, Any], *, with_deleted: bool) -> Access[Row]:
+        where: list[ColumnElement[bool]] = []
+        values = dict(found.get("values") or {})
+        if self.owner:
+            owner, user_id = self.table.column(self.owner), found["caller"].user_id
+            where.append(owner.is_(None) if user_id is None else owner == user_id)
+            values[self.owner] = user_id
+        if self.deleted_at and not with_deleted:
+            where.append(self.table.column(self.deleted_at).is_(None))
+        scope = found.get("scope")
+        where += [scope] if isinstance(scope, ColumnElement) else list(scope or ())
+        return Access(self.model, found["session"], found.get("caller"), tuple(where), values)

@@ -1,0 +1,40 @@
+"""Functions whose parameters are known only when a resource is declared, as FastAPI reads them."""
+
+from collections.abc import Callable, Mapping
+from inspect import Parameter, Signature, signature
+from typing import Any, TypeVar
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def typed(function: Function, name: str, doc: str, annotations: Mapping[str, Any]) -> Function:
+    """Give a new function its name, its docstring, and the annotations of parameters named here.
+
+    `function` is changed, so it must be one that was made for this call. A parameter without an
+    annotation that is not named keeps none.
+    """
+    own = signature(function)
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    parameters = [
+        one.replace(annotation=annotations.get(one.name, one.annotation)) for one in own.parameters.values()
+    ]
+    function.__signature__ = Signature(  # type: ignore[attr-defined] # what inspect looks for (PEP 362)
+        parameters, return_annotation=annotations.get("return", own.return_annotation)
+    )
+    return function
+
+
+def given(annotations: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return a dependency that gives what its parameters gave, by name."""
+
+    async def dependency(**values: Any) -> dict[str, Any]:
+        return values
+
+    dependency.__signature__ = Signature(  # type: ignore[attr-defined] # what inspect looks for (PEP 362)
+        [
+            Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation)
+            for name, annotation in annotations.items()
+        ]
+    )
+    return dependency

@@ -1,0 +1,178 @@
+"""The statements that write one row, each narrowed to what the caller may reach."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from stanchion.concurrency import Precondition
+from stanchion.database import now, record, violated
+from stanchion.errors import ConflictError, DomainError, InvalidError, NotFoundError, PreconditionFailedError
+from stanchion.resource.access import Access
+from stanchion.resource.table import Described
+
+Row = TypeVar("Row")
+
+VERSION = "version"
+"""The column that counts the changes of a row: its ETag."""
+UPDATED = "updated_at"
+
+
+class Writer(Generic[Row]):
+    """Writes rows of one table: each write is one statement, which names the versions that it may change.
+
+    `missing` is the 404 of this resource.
+    """
+
+    def __init__(self, table: Described, missing: type[NotFoundError]) -> None:
+        self.table, self.missing = table, missing
+
+    async def create(self, access: Access[Row], values: Mapping[str, Any]) -> Row:
+        """Insert a row. Raises ConflictError (409) and InvalidError (422), which name the field."""
+        made = self.made({**values, **access.values})
+        async with self.named(access, made):
+            statement = insert(access.model).values(made).returning(access.model)
+            row = (await access.session.scalars(statement)).one()
+        self._record(access, "created", row)
+        return row
+
+    async def update(
+        self, access: Access[Row], row_id: Any, values: Mapping[str, Any], match: Precondition
+    ) -> Row:
+        """Change the columns of a row that is there, and of a version that `match` allows.
+
+        Raises NotFoundError (404), PreconditionFailedError (412), ConflictError (409), InvalidError (422).
+        """
+        if not values:
+            return await self._unchanged(access, row_id, match)
+        row = await self._changed(access, row_id, {**values, **access.values}, *self._allowed(match))
+        if row is None:
+            raise await self._why_not(access, row_id)
+        return row
+
+    async def restore(self, access: Access[Row], row_id: Any, deleted_at: str) -> Row:
+        """Bring back a row that is marked as deleted; one that is not stays as it is.
+
+        Raises NotFoundError (404), and ConflictError (409) where another row has taken what is unique.
+        """
+        marked = self.table.column(deleted_at).is_not(None)
+        row = await self._changed(access, row_id, {deleted_at: None}, marked)
+        return await self._unchanged(access, row_id, Precondition(None)) if row is None else row
+
+    async def _changed(
+        self, access: Access[Row], row_id: Any, values: Mapping[str, Any], *where: ColumnElement[bool]
+    ) -> Row | None:
+        """Change a row where all of this holds, and return it; None where no row is so."""
+        changed = dict(values)
+        if self.table.has(VERSION):
+            changed[VERSION] = self.table.column(VERSION) + 1
+        if self.table.has(UPDATED):
+            changed.setdefault(UPDATED, now())
+        statement = (
+            update(access.model)
+            .where(self.table.key == row_id, *access.where, *where)
+            .values(changed)
+            .returning(access.model)
+            .execution_options(synchronize_session=False, populate_existing=True)
+        )
+        async with self.named(access, values):
+            row = (await access.session.scalars(statement)).one_or_none()
+        if row is not None:
+            self._record(access, "changed", row)
+        return row
+
+    async def delete(self, access: Access[Row], row_id: Any, match: Precondition) -> None:
+        """Delete a row that is there, and of a version that `match` allows.
+
+        Raises NotFoundError (404), PreconditionFailedError (412), and ConflictError (409) where other rows
+        refer to it.
+        """
+        statement = (
+            delete(access.model)
+            .where(self.table.key == row_id, *access.where, *self._allowed(match))
+            .returning(self.table.key)
+            .execution_options(synchronize_session=False)
+        )
+        async with self.referenced():
+            found = (await access.session.execute(statement)).first()
+        if found is None:
+            raise await self._why_not(access, row_id)
+        record(access.session, "deleted", table=self.table.table.name, id=row_id)
+
+    def made(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the columns of a new row, with the model's own defaults."""
+        row = self.table.model(**values)
+        if self.table.has(UPDATED) and self.table.has("created_at") and UPDATED not in values:
+            setattr(row, UPDATED, row.created_at)
+        return self.table.columns_of(row)
+
+    async def _unchanged(self, access: Access[Row], row_id: Any, match: Precondition) -> Row:
+        statement = access.select().where(self.table.key == row_id, *self._allowed(match))
+        row = (await access.session.scalars(statement)).one_or_none()
+        if row is None:
+            raise await self._why_not(access, row_id)
+        return row
+
+    def _allowed(self, match: Precondition) -> list[ColumnElement[bool]]:
+        """Return the condition that If-Match stands for: in the statement itself, nothing comes between."""
+        versions = match.versions
+        return [] if versions is None else [self.table.column(VERSION).in_(versions)]
+
+    async def _why_not(self, access: Access[Row], row_id: Any) -> DomainError:
+        there = select(self.table.key).where(self.table.key == row_id, *access.where)
+        found = (await access.session.execute(there)).first()
+        return self.missing() if found is None else PreconditionFailedError()
+
+    def _record(self, access: Access[Row], action: str, row: Row) -> None:
+        record(access.session, action, table=self.table.table.name, id=getattr(row, self.table.key_name))
+
+    @asynccontextmanager
+    async def referenced(self) -> AsyncIterator[None]:
+        """Turn the rows that stand against a deletion into a 409."""
+        try:
+            yield
+        except IntegrityError as exc:
+            message = f"Something still refers to this {self.table.words}."
+            raise ConflictError(message, "still_referenced") from exc
+
+    @asynccontextmanager
+    async def named(self, access: Access[Row], values: Mapping[str, Any]) -> AsyncIterator[None]:
+        """Turn the constraint that stands against a write into an error that names the fields."""
+        try:
+            yield
+        except IntegrityError as exc:
+            found = violated(exc)
+            if found is None or found.kind not in ("unique", "foreign_key"):
+                raise
+            columns = self.table.attributes(found.columns)
+            if found.kind == "unique":
+                raise self.taken(columns, access) from exc
+            columns = columns or [one async for one in self._without_parent(access, values)]
+            raise self.unknown(columns) from exc
+
+    def taken(self, columns: Sequence[str], access: Access[Row]) -> ConflictError:
+        """Return the 409 for values that another row has; columns that the server fills are not named."""
+        named = [one for one in columns if one not in access.values] or list(columns)
+        message = f"Another {self.table.words} has this {' and '.join(named) or 'value'}."
+        errors = [{"loc": ["body", one], "msg": message, "type": "unique"} for one in named]
+        return ConflictError(message, "already_exists", errors=errors)
+
+    def unknown(self, columns: Sequence[str]) -> InvalidError:
+        """Return the 422 for values that refer to what is not there."""
+        message = f"There is nothing with this {' and '.join(columns) or 'reference'}."
+        errors = [{"loc": ["body", one], "msg": message, "type": "foreign_key"} for one in columns]
+        return InvalidError(message, "reference_not_found", errors=errors, loc=("body",))
+
+    async def _without_parent(self, access: Access[Row], values: Mapping[str, Any]) -> AsyncIterator[str]:
+        """Give the columns whose row of another table is not there: SQLite does not say which it was.
+
+        A statement that SQLite refuses leaves the transaction open, so it can be asked.
+        """
+        for name, value in values.items():
+            column = self.table.mapper.column_attrs[name].columns[0]
+            for key in column.foreign_keys if value is not None else ():
+                there = select(key.column).where(key.column == value)
+                if (await access.session.execute(there)).first() is None:
+                    yield name

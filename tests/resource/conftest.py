@@ -1,0 +1,193 @@
+"""A small shop: resources of several kinds, on each database, and how many statements a request takes."""
+
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any
+
+import httpx2
+import pytest
+from fastapi import Depends, FastAPI, Header
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import BigInteger, Column, ColumnElement, ForeignKey, UniqueConstraint, event
+from sqlmodel import Field, SQLModel, col
+
+import stanchion
+from stanchion import Caller, Database
+from stanchion.database import BigID, UTCDateTime, now
+from stanchion.errors import ForbiddenError, handle_errors
+from stanchion.schemas import Text
+from stanchion.signing import sign_with
+from stanchion.testing import client
+
+
+class Customer(SQLModel, table=True):
+    __tablename__ = "resource_customers"
+
+    id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True, autoincrement=True))
+    name: str = Field(unique=True)
+
+
+class Order(SQLModel, table=True):
+    __tablename__ = "resource_orders"
+    __table_args__ = (UniqueConstraint("owner_id", "number"), {"sqlite_autoincrement": True})
+
+    id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True, autoincrement=True))
+    owner_id: int | None = Field(default=None, sa_type=BigInteger)
+    number: int
+    note: str = ""
+    customer_id: int | None = Field(
+        default=None, sa_column=Column(BigInteger, ForeignKey("resource_customers.id"), nullable=True)
+    )
+    version: int = 1
+    created_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)
+    updated_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)
+
+
+class LineItem(SQLModel, table=True):
+    __tablename__ = "resource_line_items"
+
+    code: uuid.UUID = Field(default_factory=uuid.uuid4, primary_key=True)
+    title: str
+    shelf: str = "a"
+    deleted_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class CustomerBody(Schema):
+    name: Text
+
+
+class CustomerResponse(CustomerBody):
+    id: int
+
+
+class OrderCreate(Schema):
+    number: int
+    note: Text = ""
+    customer_id: int | None = None
+
+
+class OrderUpdate(Schema):
+    number: int = 0
+    note: Text = ""
+    customer_id: int | None = None
+
+
+class OrderResponse(OrderCreate):
+    id: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class LineItemBody(Schema):
+    title: Text
+
+
+class LineItemResponse(LineItemBody):
+    code: uuid.UUID
+    shelf: str
+
+
+async def get_caller(x_user: Annotated[int | None, Header()] = None) -> Caller:
+    return Caller(1, x_user)
+
+
+async def on_shelf(x_shelf: Annotated[str, Header()] = "a") -> ColumnElement[bool]:
+    return col(LineItem.shelf) == x_shelf
+
+
+async def shelved(x_shelf: Annotated[str, Header()] = "a") -> dict[str, str]:
+    return {"shelf": x_shelf}
+
+
+async def authorize(x_shelf: Annotated[str, Header()] = "a") -> None:
+    if x_shelf == "locked":
+        raise ForbiddenError
+
+
+@dataclass
+class Served:
+    """The app over its database, and the statements that it has sent."""
+
+    app: FastAPI
+    caller: httpx2.AsyncClient
+    database: Database
+    statements: list[str] = field(default_factory=list)
+
+    def counted(self) -> int:
+        """Return how many statements there were since this was last asked."""
+        count = len([one for one in self.statements if not one.startswith(("BEGIN", "PRAGMA"))])
+        self.statements.clear()
+        return count
+
+
+def make(database: Database) -> FastAPI:
+    class Resource(stanchion.Resource[Any]):
+        session = database.get_session
+        caller = get_caller
+
+    customers = Resource(Customer, create=CustomerBody, update=CustomerBody, response=CustomerResponse)
+    orders = Resource(
+        Order,
+        create=OrderCreate,
+        update=OrderUpdate,
+        response=OrderResponse,
+        owner="owner_id",
+        filters=["number", "note"],
+        sort=["number"],
+    )
+    strict = Resource(
+        Order, update=OrderUpdate, response=OrderResponse, require_match=True, name="strict_order"
+    )
+    items = Resource(
+        LineItem,
+        create=LineItemBody,
+        update=LineItemBody,
+        response=LineItemResponse,
+        scope=on_shelf,
+        authorize=authorize,
+        values=shelved,
+        deleted_at="deleted_at",
+    )
+    app = FastAPI()
+    handle_errors(app)
+    sign_with(app, "the secret of this shop")
+    for prefix, resource in (
+        ("customers", customers),
+        ("orders", orders),
+        ("strict", strict),
+        ("items", items),
+    ):
+        app.include_router(resource.router(prefix=f"/{prefix}", tags=[prefix]), prefix="/v1")
+
+    by_hand = orders.router(prefix="/by-hand", without=["read", "delete"])
+
+    @by_hand.get("/{order_id}/note")
+    async def read_note(order: Annotated[Order, Depends(orders.find)]) -> str:
+        return order.note
+
+    app.include_router(by_hand)
+    return app
+
+
+@pytest.fixture
+async def shop(database_url: str) -> AsyncIterator[Served]:
+    database = Database(database_url)
+    tables = [SQLModel.metadata.tables[str(one.__tablename__)] for one in (Customer, Order, LineItem)]
+    async with database.engine.begin() as connection:
+        await connection.run_sync(SQLModel.metadata.create_all, tables=tables)
+    app = make(database)
+    async with client(app) as caller:
+        served = Served(app, caller, database)
+
+        def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+            served.statements.append(statement)
+
+        event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+        yield served
+    await database.close()
