@@ -157,7 +157,7 @@ async def walk(served: Served, caller: httpx2.AsyncClient, url: str, rel: str, l
     raise AssertionError("the pages have no end")
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, sort=SORTS, limit=st.integers(1, 4), disturbed=st.booleans())
 def test_every_row_once_forward_and_back(
     served: Served, rows: list[dict[str, Any]], sort: list[str], limit: int, disturbed: bool

@@ -36,7 +36,13 @@ class Todo(SQLModel, table=True):
     """Something to do. Without an owner it belongs to the service itself."""
 
     __tablename__ = "todos"
-    __table_args__ = (Index("ix_todos_owner_id_id", "owner_id", "id"), {"sqlite_autoincrement": True})
+    __table_args__ = (
+        # One for each order that routers/todos.py declares: a page is a walk along it.
+        Index("ix_todos_owner_id_id", "owner_id", "id"),
+        Index("ix_todos_owner_id_created_at_id", "owner_id", "created_at", "id"),
+        Index("ix_todos_owner_id_title_id", "owner_id", "title", "id"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True, autoincrement=True))
     owner_id: int | None = Field(

@@ -41,7 +41,7 @@ from urllib.parse import quote
 
 from stanchion.gate.belongings import adds
 from stanchion.gate.evidence import seen
-from stanchion.gate.journey import Journey
+from stanchion.gate.journey import Journey, id_of, json_schema
 from stanchion.gate.live import Exchange
 from stanchion.gate.matrix import matrix
 from stanchion.gate.model import Finding, Kind, Line, NotChecked, Severity, rule
@@ -75,6 +75,8 @@ def every_operation_exercised(subject: Subject) -> Iterator[Finding]:
             if (taken := _taken(subject, operation, exchange)) is not None:
                 never_reached.add(row.operation)
                 yield taken
+        if not row.succeeded and operation.method == "DELETE":
+            _delete_several(running, journey, operation)
         if not row.refused:
             _refuse(running, journey, operation)
     rows = matrix(running.document, running.live.asked)
@@ -107,6 +109,18 @@ def _taken(subject: Subject, operation: Operation, exchange: Exchange) -> Findin
         figure=f"run: {other.name} ({file}, line {line})",
         advice=f"Declare it before {other.path}.",
     )
+
+
+def _delete_several(running: Running, journey: Journey, operation: Operation) -> None:
+    """Delete what is made for it, where a deletion takes a list of ids: `DELETE /things/bulk`."""
+    schema = running.document.resolve(json_schema(running.document, operation) or {})
+    resource = next((one for one in journey.resources if operation.path.startswith(f"{one.path}/")), None)
+    if schema.get("type") != "array" or resource is None:
+        return
+    made = journey.make(resource)
+    item = None if made is None else id_of(made, resource.parameter)
+    if item is not None:
+        running.ask(operation, json_body=[item], read_for=1)
 
 
 def _refuse(running: Running, journey: Journey, operation: Operation) -> None:

@@ -46,6 +46,8 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_todos_owner_id_id", "todos", ["owner_id", "id"])
+    op.create_index("ix_todos_owner_id_created_at_id", "todos", ["owner_id", "created_at", "id"])
+    op.create_index("ix_todos_owner_id_title_id", "todos", ["owner_id", "title", "id"])
     op.create_table(
         "actions",
         sa.Column("id", BigID, autoincrement=True, nullable=False),
