@@ -12,10 +12,27 @@ _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _FILE = ("probe.txt", b"stanchion check\n", "text/plain")
 
 
+def is_json(media_type: str) -> bool:
+    """Tell a media type of one JSON value (RFC 8259; RFC 6839, 3.1) from others, such as lines of JSON."""
+    kind = media_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
+def example_of(document: Document, operation: Operation) -> tuple[bytes, str] | None:
+    """Return the document's own example of a body that is neither JSON nor a form, and its media type."""
+    content = document.resolve(operation.spec.get("requestBody", {})).get("content", {})
+    for kind, media in content.items():
+        examples = [document.resolve(one).get("value") for one in media.get("examples", {}).values()]
+        texts = [one for one in (media.get("example"), *examples) if isinstance(one, str)]
+        if texts and not is_json(kind) and kind not in _FORMS:
+            return texts[0].encode(), kind
+    return None
+
+
 def form_of(document: Document, operation: Operation) -> tuple[str, Mapping[str, Any]] | None:
     """Return the media type and the schema of an operation's form; None where it takes none, or JSON too."""
     content = document.resolve(operation.spec.get("requestBody", {})).get("content", {})
-    if any("json" in kind for kind in content):
+    if any(is_json(kind) for kind in content):
         return None
     for kind in _FORMS:
         if kind in content:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from stanchion.gate.belongings import plurals
+from stanchion.gate.forms import is_json
 from stanchion.gate.live import Exchange, Live
 from stanchion.gate.sign_in import Identity, is_sign_in
 from stanchion.gate.subject import Document, Operation
@@ -269,7 +270,7 @@ def json_schema(document: Document, operation: Operation | None) -> Any:
     if operation is None:
         return None
     content = document.resolve(operation.spec.get("requestBody", {})).get("content", {})
-    found: Iterator[Any] = (media.get("schema") for kind, media in content.items() if "json" in kind)
+    found: Iterator[Any] = (media.get("schema") for kind, media in content.items() if is_json(kind))
     return next(found, None)
 
 

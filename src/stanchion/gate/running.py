@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-from stanchion.gate.forms import encoded, form_of
+from stanchion.gate.forms import encoded, example_of, form_of
 from stanchion.gate.journey import Journey, Resource
 from stanchion.gate.live import TOO_MANY, Exchange, Live
 from stanchion.gate.model import NotChecked
@@ -132,10 +132,10 @@ class Running:
     def try_out(self, operation: Operation, path: str = "") -> Exchange:
         """Send an operation with all that it requires, in the form that it takes, as whoever may ask."""
         path = path or self.journey.path(operation)
-        form = form_of(self.document, operation)
-        if form is None:
-            body = self.journey.body(operation)
+        form, example = form_of(self.document, operation), example_of(self.document, operation)
+        body = self.journey.body(operation)
+        if body is not None or (form is None and example is None):
             return self.ask(operation, path, json_body=body, read_for=_BRIEF)
-        content, media_type = encoded(*form, self.values)
+        content, media_type = encoded(*form, self.values) if form else example or (b"", "")
         headers = {**(self.who.headers if self.who else {}), "Content-Type": media_type}
         return self.live.send(operation.method, path, content=content, headers=headers, read_for=_BRIEF)
