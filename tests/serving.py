@@ -42,12 +42,13 @@ def paste(line: str) -> Any:
     """Do what a line with curl says, and return the JSON of the answer. A machine need not have curl."""
     parser = ArgumentParser()
     parser.add_argument("url")
-    parser.add_argument("-X", default="GET")
+    parser.add_argument("-X")
     parser.add_argument("-H", action="append", default=[])
     parser.add_argument("-d", type=str.encode)
     command, *words = shlex.split(line)
     assert command == "curl"
     said = parser.parse_args(words)
     headers = dict(header.split(": ", 1) for header in said.H)
-    with urlopen(Request(said.url, said.d, headers, method=said.X), timeout=PATIENCE) as response:
+    method = said.X or ("GET" if said.d is None else "POST")
+    with urlopen(Request(said.url, said.d, headers, method=method), timeout=PATIENCE) as response:
         return json.load(response)

@@ -83,7 +83,7 @@ def test_it_names_files_that_are_there(project: Path) -> None:
 
 def test_its_commands_are_there() -> None:
     named = {tuple(words.split()) for words in re.findall(r"[`&] ?stanchion ((?:[a-z]+ ?)+)", TEXT)}
-    assert {words[0] for words in named} == {"init", "dev", "migrate", "keys", "run"}
+    assert {words[0] for words in named} == {"init", "add", "dev", "migrate", "keys", "run"}
     for words in named:
         result = CliRunner().invoke(app, [*words, "--help"])
         assert result.exit_code == 0, f"stanchion {words}: {result.output}"

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-from fastapi import FastAPI, Request, WebSocket
+from fastapi import APIRouter, FastAPI, Request, WebSocket
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 
 from stanchion.app.body import BodyLimitMiddleware
+from stanchion.app.slashes import answer_both_slashes
 from stanchion.errors import handle_errors
 from stanchion.testing import client
 
@@ -89,3 +90,33 @@ def test_a_websocket_is_left_alone(app: FastAPI) -> None:
     with TestClient(app).websocket_connect("/echo") as socket:
         socket.send_text("x" * LIMIT * 2)
         assert len(socket.receive_text()) == LIMIT * 2
+
+
+async def test_a_path_operation_with_a_limit_of_its_own(app: FastAPI) -> None:
+    inner, outer = APIRouter(prefix="/inner"), APIRouter(prefix="/outer")
+
+    @inner.post("/large/{name}", max_body_size=LIMIT * 3)
+    async def large(name: str, request: Request) -> int:
+        return len(await request.body())
+
+    @inner.post("/large/{name}/other")
+    async def other(name: str, request: Request) -> int:
+        return len(await request.body())
+
+    outer.include_router(inner)
+    app.include_router(outer)
+    answer_both_slashes(app)
+    async with client(app) as caller:
+        for path in ("/outer/inner/large/x", "/outer/inner/large/x/"):
+            assert (await caller.post(path, content=b"x" * LIMIT * 3)).json() == LIMIT * 3
+            assert (await caller.post(path, content=in_pieces(LIMIT * 3))).json() == LIMIT * 3
+            for content in (b"x" * (LIMIT * 3 + 1), in_pieces(LIMIT * 3 + 10)):
+                refused = await caller.post(path, content=content)
+                assert (refused.status_code, refused.json()["error"]) == (413, "content_too_large")
+        for method, path in (
+            ("POST", "/outer/inner/large/x/other"),
+            ("POST", "/inner/large/x"),
+            ("PUT", "/outer/inner/large/x"),
+        ):
+            answer = await caller.request(method, path, content=b"x" * (LIMIT + 1))
+            assert answer.status_code == 413

@@ -11,6 +11,7 @@ import stanchion
 COMMANDS = [
     "",
     "init",
+    "add",
     "dev",
     "run",
     "migrate",

@@ -68,7 +68,7 @@ async def test_a_page_walks_an_index(database: Database, sort: str, backward: bo
         assert "TEMP B-TREE" not in said, said  # SQLite's sort
         assert "Sort" not in said, said  # PostgreSQL's
         assert "Filter" not in said, said  # rows that are read and left out
-    # The place is a bound of the walk. Of a row's two values SQLite takes the first alone, where the second is its
-    # rowid, and passes over ties.
+    # The place is a bound of the walk. Of a row's two values SQLite takes the first alone where the second
+    # is its rowid, and passes over ties.
     bounds = ("rank", "ROW(rank,id)") if "rank" in sort else ("id", "rowid")
     assert any(f"{one}{sign}" in said.replace(" ", "") for one in bounds for sign in "<>"), said

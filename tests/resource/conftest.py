@@ -3,15 +3,25 @@
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from typing import Annotated, Any
 
 import httpx2
 import pytest
 from fastapi import Depends, FastAPI, Header
-from pydantic import BaseModel, ConfigDict
-from sqlalchemy import BigInteger, Column, ColumnElement, ForeignKey, UniqueConstraint, event
-from sqlmodel import Field, SQLModel, col
+from pydantic import BaseModel, ConfigDict, FiniteFloat
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Enum,
+    ForeignKey,
+    UniqueConstraint,
+    event,
+)
+from sqlmodel import Field, Relationship, SQLModel, col
 
 import stanchion
 from stanchion import Caller, Database
@@ -27,6 +37,9 @@ class Customer(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True, autoincrement=True))
     name: str = Field(unique=True)
+    orders: list["Order"] = Relationship(
+        back_populates="customer", sa_relationship_kwargs={"order_by": "Order.id"}
+    )
 
 
 class Order(SQLModel, table=True):
@@ -40,6 +53,7 @@ class Order(SQLModel, table=True):
     customer_id: int | None = Field(
         default=None, sa_column=Column(BigInteger, ForeignKey("resource_customers.id"), nullable=True)
     )
+    customer: Customer | None = Relationship(back_populates="orders")
     version: int = 1
     created_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)
     updated_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)
@@ -52,6 +66,26 @@ class LineItem(SQLModel, table=True):
     title: str
     shelf: str = "a"
     deleted_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+
+
+class Ink(StrEnum):
+    black = "black"
+    blue = "-blue"
+
+
+class Note(SQLModel, table=True):
+    __tablename__ = "resource_notes"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True, autoincrement=True))
+    title: str
+    body: str = ""
+    colour: str | None = None
+    ink: Ink = Field(default=Ink.black, sa_column=Column(Enum(Ink, native_enum=False), nullable=False))
+    weight: float = 1.0
+    is_read: bool = False
+    due: date | None = None
+    tags: list[str] = Field(default_factory=list, sa_column=Column(JSON, nullable=False))
 
 
 class Schema(BaseModel):
@@ -93,6 +127,21 @@ class LineItemResponse(LineItemBody):
     shelf: str
 
 
+class NoteBody(Schema):
+    title: Text
+    body: Text = ""
+    colour: Text | None = None
+    ink: Ink = Ink.black
+    weight: FiniteFloat = 1.0
+    is_read: bool = False
+    due: date | None = None
+    tags: list[Text] = []
+
+
+class NoteResponse(NoteBody):
+    id: int
+
+
 async def get_caller(x_user: Annotated[int | None, Header()] = None) -> Caller:
     return Caller(1, x_user)
 
@@ -131,7 +180,13 @@ def make(database: Database) -> FastAPI:
         session = database.get_session
         caller = get_caller
 
-    customers = Resource(Customer, create=CustomerBody, update=CustomerBody, response=CustomerResponse)
+    customers = Resource(
+        Customer,
+        create=CustomerBody,
+        update=CustomerBody,
+        response=CustomerResponse,
+        embed={"orders": OrderResponse},
+    )
     orders = Resource(
         Order,
         create=OrderCreate,
@@ -140,6 +195,7 @@ def make(database: Database) -> FastAPI:
         owner="owner_id",
         filters=["number", "note"],
         sort=["number"],
+        embed={"customer": CustomerResponse},
     )
     strict = Resource(
         Order, update=OrderUpdate, response=OrderResponse, require_match=True, name="strict_order"
@@ -154,6 +210,7 @@ def make(database: Database) -> FastAPI:
         values=shelved,
         deleted_at="deleted_at",
     )
+    notes = Resource(Note, create=NoteBody, response=NoteResponse)
     app = FastAPI()
     handle_errors(app)
     sign_with(app, "the secret of this shop")
@@ -162,6 +219,7 @@ def make(database: Database) -> FastAPI:
         ("orders", orders),
         ("strict", strict),
         ("items", items),
+        ("notes", notes),
     ):
         app.include_router(resource.router(prefix=f"/{prefix}", tags=[prefix]), prefix="/v1")
 
@@ -178,7 +236,7 @@ def make(database: Database) -> FastAPI:
 @pytest.fixture
 async def shop(database_url: str) -> AsyncIterator[Served]:
     database = Database(database_url)
-    tables = [SQLModel.metadata.tables[str(one.__tablename__)] for one in (Customer, Order, LineItem)]
+    tables = [SQLModel.metadata.tables[str(one.__tablename__)] for one in (Customer, Order, LineItem, Note)]
     async with database.engine.begin() as connection:
         await connection.run_sync(SQLModel.metadata.create_all, tables=tables)
     app = make(database)

@@ -5,10 +5,12 @@ import uuid
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from sqlmodel import Field, SQLModel
 from tests.resource.conftest import Order, OrderResponse, Served
 
 import stanchion
+from stanchion import Database
 from stanchion.resource.table import name_of
 
 pytestmark = pytest.mark.anyio
@@ -242,8 +244,12 @@ class Pair(SQLModel, table=True):
     right: int = Field(primary_key=True)
 
 
+class OddCreate(BaseModel):
+    colour: str
+
+
 class Anybody(stanchion.Resource[Any]):
-    session = print
+    session = Database("sqlite:///never.db").get_session
 
 
 async def nobody() -> None: ...
@@ -258,6 +264,11 @@ def declare(**given: Any) -> None:
     [
         ({"owner": "owner_id"}, "needs a caller"),
         ({"owner": "nobody_id"}, "Order has no column 'nobody_id'"),
+        (
+            {"update": OrderResponse, "create": OddCreate},
+            "OddCreate has a field 'colour', and Order no such column",
+        ),
+        ({"update": OddCreate}, "OddCreate has a field 'colour', and Order no such column"),
         ({"deleted_at": "gone"}, "Order has no column 'gone'"),
         ({"filters": ["colour"]}, "Order has no column 'colour'"),
         ({"sort": ["colour"]}, "Order has no column 'colour'"),

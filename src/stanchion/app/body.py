@@ -1,7 +1,9 @@
 """The limit on the size of a request body."""
 
+from fastapi.routing import iter_route_contexts
 from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from stanchion.errors import ContentTooLargeError, problem
@@ -10,15 +12,20 @@ from stanchion.errors import ContentTooLargeError, problem
 class BodyLimitMiddleware(RequestBodyLimitMiddleware):
     """Starlette's limit, whose 413 is a problem also where Content-Length announces too much.
 
-    Nothing of such a body is read. Without a Content-Length, Starlette counts as it arrives.
+    Nothing of such a body is read. Without a Content-Length, Starlette counts as it arrives. A path
+    operation that has a `max_body_size` of its own is not asked for this one.
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._announced(scope) > self.max_body_size:
+        announced = self._announced(scope) if scope["type"] == "http" else 0
+        limit = self.max_body_size
+        if announced > limit:
+            limit = _own_limit(scope) or limit
+        if announced > limit:
             response = problem(
                 scope,
                 status=413,
-                detail=f"The body is larger than {self.max_body_size} bytes.",
+                detail=f"The body is larger than {limit} bytes.",
                 error=ContentTooLargeError.default_code,
                 headers={"Connection": "close"},
             )
@@ -31,3 +38,16 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
         text = Headers(scope=scope).get("content-length", "")
         # Of more digits Python makes no int; 20 are more than any limit.
         return int(text.lstrip("0")[:20] or 0) if text.isascii() and text.isdigit() else 0
+
+
+def _own_limit(scope: Scope) -> int:
+    """Return the limit of the path operation that will answer; 0 where it has none."""
+    path: str = scope["path"]
+    other = path.rstrip("/") if path.endswith("/") else f"{path}/"  # as stanchion.app.slashes answers it
+    for route in iter_route_contexts(scope["app"].routes):
+        limit: int | None = getattr(route, "max_body_size", None)
+        if limit is not None and any(
+            route.matches({**scope, "path": one})[0] is Match.FULL for one in (path, other)
+        ):
+            return limit
+    return 0

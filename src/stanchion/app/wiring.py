@@ -30,6 +30,7 @@ _REQUEST_HEADERS = (
     "X-User-ID",
 )
 _EXPOSED_HEADERS = (
+    "Content-Disposition",
     "ETag",
     "Idempotent-Replayed",
     "Link",

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 import stanchion
+from stanchion.cli.add import add
 from stanchion.cli.check import check
 from stanchion.cli.dev import dev
 from stanchion.cli.init import init
@@ -21,6 +22,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(init)
+app.command()(add)
 app.command()(dev)
 app.command()(run)
 app.command()(check)

@@ -1,6 +1,6 @@
 """A list as one dependency: its query parameters, and the page of rows that they ask for."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Annotated, Any, Protocol, TypeVar
@@ -37,7 +37,8 @@ class Listing:
 
     Its parameters are `limit`, `offset`, `count`, `sort`, `cursor`, and those of `filters`; an unknown
     one is a 422. It gives a Selection. Cursors are sealed with the secret of `stanchion.install`,
-    or with that of `signer`.
+    or with that of `signer`. `fields` are parameters more, `name=(type, Field(...))`, which `query` of the
+    Selection has; they do not bind a cursor.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class Listing:
         filters: Narrowing | None = None,
         sort: Iterable[str] = (),
         signer: Signer | None = None,
+        fields: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
         self.filters, self.sorting = filters, Sorting(model, sort)
-        self._signer = signer
+        self._signer, self._fields = signer, dict(fields or {})
         name = f"{model.__name__}Query"
         query = self.sorting.query(Page, name)
         query = create_model(
@@ -60,6 +62,7 @@ class Listing:
                 str,
                 Field("", max_length=_LONGEST, description="Where a page begins: take it from `Link`."),
             ),
+            **self._fields,
         )
         self.query = query if filters is None else filters.query(query, name)
         # What FastAPI reads: the type of `query` is made here.
@@ -75,7 +78,7 @@ class Listing:
     async def __call__(self, request: Request, query: Any) -> "Selection":
         """Read the query. Raises InvalidError (422) for a cursor that is not of this list."""
         order = self.sorting.order(query.sort)
-        own = {"limit", "offset", "count", "sort", "cursor"}
+        own = {"limit", "offset", "count", "sort", "cursor", *self._fields}
         filters = query.model_dump(mode="json", exclude=own, exclude_defaults=True)
         list_of = bound(inspect(self.model).local_table.name, order, filters)
         signer = self._signer or signer_of(request)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, select, true
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.caller import Caller
@@ -23,11 +23,6 @@ class Access(Generic[Row]):
     """The conditions of the rows that may be seen: of the owner, of `scope`, not deleted."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Columns that are filled here, whatever the client sends: the owner, and those of `values`."""
-
-    @property
-    def condition(self) -> ColumnElement[bool]:
-        """Return all conditions as one."""
-        return and_(true(), *self.where)
 
     def select(self) -> Select[Row]:
         """Return the statement that reads the rows that may be seen."""

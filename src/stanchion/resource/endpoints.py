@@ -1,12 +1,12 @@
 """The path operations of a resource: each is made for it, and reads like one that is written by hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request, Response
 
-from stanchion.concurrency import IfNoneMatch, Precondition, etag
+from stanchion.concurrency import Precondition, etag
 from stanchion.errors import (
     ConflictError,
     DomainError,
@@ -40,14 +40,18 @@ class Endpoint:
     response_model: Any = None
     is_idempotent: bool = False
     """It takes an Idempotency-Key, where the resource has what keeps replies."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What else `add_api_route` takes."""
 
 
 def list_(resource: "Resource[Any]") -> Endpoint:
     """GET /: the rows that the caller may see, a page at a time."""
 
     async def rows(selection: Selection, access: Access[Any], response: Response) -> Any:
-        found = await selection.fetch(access.session, access.select(), response)
-        return [resource.shown(row) for row in found]
+        asked = getattr(selection.query, "embed", "")
+        statement = access.select().options(*resource.embedding.loading(asked))
+        found = await selection.fetch(access.session, statement, response)
+        return [resource.shown(row, asked) for row in found]
 
     many = resource.table.plural.replace("_", " ")
     doc = f"List {many}, by id where no `sort` is given. `Link` leads to the other pages."
@@ -64,7 +68,8 @@ def list_(resource: "Resource[Any]") -> Endpoint:
         call,
         f"List {many}",
         responses={200: headers("Link", "X-Total-Count")},
-        response_model=list[resource.response],  # type: ignore[name-defined] # a type that is known at run time
+        response_model=list[resource.embedding.response(resource.response)],  # type: ignore[misc] # known at run time
+        options={"response_model_exclude_unset": bool(resource.embedding.names)},
     )
 
 
@@ -102,24 +107,29 @@ def create(resource: "Resource[Any]") -> Endpoint:
 def read(resource: "Resource[Any]") -> Endpoint:
     """GET /{id}: one row, or 304 while it has not changed."""
 
-    async def one(row: Any, match: IfNoneMatch, response: Response) -> Any:
-        if resource.is_versioned:
-            tag = etag(row.version)
-            if match.holds(tag):
-                return Response(status_code=304, headers={"ETag": tag})
+    async def one(
+        row_id: Any, match: Precondition, response: Response, access: Access[Any], embed: str = ""
+    ) -> Any:
+        row = await resource.one(access, row_id, *resource.embedding.loading(embed))
+        if embed:  # what comes along has versions of its own: no ETag stands for it all
+            return resource.shown(row, embed)
+        if resource.is_versioned and match.holds(etag(row.version)):
+            return Response(status_code=304, headers={"ETag": etag(row.version)})
         resource.tag(response, row)
-        return resource.shown(row)
-
-    async def unversioned(row: Any) -> Any:
         return resource.shown(row)
 
     words = resource.table.words
     call = typed(
-        one if resource.is_versioned else unversioned,
+        one,
         f"read_{resource.table.name}",
         f"Read one of your {resource.table.plural.replace('_', ' ')}."
         + (" With `If-None-Match`, 304 while it has not changed." if resource.is_versioned else ""),
-        {"row": Annotated[Any, Depends(resource.find)]},
+        {
+            "row_id": resource.row_id,
+            "match": resource.none_match,
+            "access": resource.reading,
+            "embed": resource.embed,
+        },
     )
     documented: Documented = {**responses(resource.missing)}
     if resource.is_versioned:
@@ -131,7 +141,8 @@ def read(resource: "Resource[Any]") -> Endpoint:
         call,
         f"Read a {words}",
         responses=documented,
-        response_model=resource.response,
+        response_model=resource.embedding.response(resource.response),
+        options={"response_model_exclude_unset": bool(resource.embedding.names)},
     )
 
 

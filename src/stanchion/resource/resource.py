@@ -1,16 +1,17 @@
 """Resource: the endpoints of one table, built from the parts below."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement
+from sqlalchemy.orm.interfaces import ORMOption
 
-from stanchion.concurrency import IfMatch, Precondition, etag
-from stanchion.database import now
+from stanchion.concurrency import IfMatch, IfNoneMatch, Precondition, etag
+from stanchion.database import Database, now
 from stanchion.errors import NotFoundError, PreconditionRequiredError, UnavailableError, responses
 from stanchion.filtering import Filters
 from stanchion.headers import location
@@ -20,7 +21,10 @@ from stanchion.resource import endpoints
 from stanchion.resource.access import Access
 from stanchion.resource.bulk import BulkWriter
 from stanchion.resource.bulk_endpoints import Bulk
+from stanchion.resource.embedding import Embedding
 from stanchion.resource.endpoints import Endpoint
+from stanchion.resource.export import export
+from stanchion.resource.imports import import_
 from stanchion.resource.paths import CONVERTOR
 from stanchion.resource.signature import given, typed
 from stanchion.resource.table import Described, name_of
@@ -29,9 +33,18 @@ from stanchion.resource.writing import VERSION, Writer
 Row = TypeVar("Row")
 Dependency = Callable[..., Any]
 
+
+async def _any_version() -> Precondition:
+    return Precondition(None)
+
+
+async def _nothing() -> str:
+    return ""
+
+
 OPERATIONS = (
     *("list", "create", "read", "replace", "update", "delete", "restore"),
-    *("bulk_create", "bulk_update", "bulk_delete"),
+    *("bulk_create", "bulk_update", "bulk_delete", "export", "import"),
 )
 
 
@@ -58,6 +71,7 @@ class Resource(Generic[Row]):
     - `values` is a dependency that returns columns to fill, whatever the client sends.
     - `require_match=True` refuses a change without If-Match (428).
     - `deleted_at` names a column that is set instead of deleting, and adds POST /{id}/restore.
+    - `embed` names relations that a client may ask for, `embed=customer`, each with its schema.
 
     Raises ValueError for a column that is not there, TypeError for one that cannot be filtered by.
     """
@@ -69,6 +83,10 @@ class Resource(Generic[Row]):
 
     idempotency: ClassVar[Idempotency | None] = None
     """What keeps the replies of POSTs that make rows, for an Idempotency-Key."""
+    database: ClassVar[Database | None] = None
+    """The Database that an export reads from; that of `session`, where this is a Database's own."""
+    max_import_size: ClassVar[int] = 1024**3
+    """Bytes of a file that is imported; beyond it, 413. The app's limit on bodies is not for it."""
 
     def __init__(
         self,
@@ -85,6 +103,7 @@ class Resource(Generic[Row]):
         values: Dependency | None = None,
         require_match: bool = False,
         deleted_at: str = "",
+        embed: Mapping[str, type[BaseModel]] | None = None,
         name: str = "",
     ) -> None:
         self.model, self.response, self.create, self.update = model, response, create, update
@@ -93,6 +112,8 @@ class Resource(Generic[Row]):
         self._scope, self._authorize, self._values = scope, authorize, values
         for column in filter(None, (owner, deleted_at)):
             self.table.column(column)
+        for schema in filter(None, (create, update)):
+            self.table.check(schema)
         # From the class: a function there must not become a method.
         self._session, self._caller = type(self).session, type(self).caller
         if self._session is None:
@@ -113,14 +134,16 @@ class Resource(Generic[Row]):
             },
         )
         self.writer: Writer[Row] = Writer(self.table, self.missing)
-        self.listing = Listing(model, filters=Filters(model, filters), sort=sort)
+        self.embedding = Embedding(self.table, embed or {})
+        fields = {"embed": (str, self.embedding.parameter)} if embed else {}
+        self.listing = Listing(model, filters=Filters(model, filters), sort=sort, fields=fields)
 
     def router(self, *, prefix: str, without: Collection[str] = (), **options: Any) -> APIRouter:
         """Return a router with the endpoints. `options` are those of APIRouter: `tags`, `dependencies`.
 
         `without` leaves some out ("list", "create", "read", "replace", "update", "delete", "restore",
-        "bulk_create", "bulk_update", "bulk_delete"), to be written by hand on the router that is returned.
-        Raises ValueError for one that there is not.
+        "bulk_create", "bulk_update", "bulk_delete", "export", "import"), to be written by hand on the router
+        that is returned. Raises ValueError for one that there is not, and where an export has no database.
         """
         if unknown := set(without) - set(OPERATIONS):
             raise ValueError(
@@ -130,7 +153,7 @@ class Resource(Generic[Row]):
         if self.idempotency is not None:
             options.setdefault("route_class", IdempotentRoute)
         router = APIRouter(prefix=prefix, responses=errors, **options)
-        for one in self._endpoints():
+        for one in self._endpoints(without):
             if one.operation not in without:
                 router.add_api_route(
                     one.path,
@@ -140,13 +163,14 @@ class Resource(Generic[Row]):
                     summary=one.summary,
                     responses=one.responses,
                     response_model=one.response_model,
+                    **one.options,
                     dependencies=[Depends(self.idempotency)]
                     if one.is_idempotent and self.idempotency
                     else None,
                 )
         return router
 
-    def _endpoints(self) -> Iterator[Endpoint]:
+    def _endpoints(self, without: Collection[str]) -> Iterator[Endpoint]:
         yield endpoints.list_(self)
         bulk = Bulk(self)
         if self.create:
@@ -156,6 +180,10 @@ class Resource(Generic[Row]):
             if self.update:
                 yield bulk.update(self.update)
             yield bulk.delete()
+        if "export" not in without:
+            yield export(self)
+        if self.create:
+            yield import_(self, self.create)
         yield endpoints.read(self)
         if self.update:
             yield endpoints.update(self, "PUT")
@@ -165,6 +193,20 @@ class Resource(Generic[Row]):
             yield endpoints.restore(self)
 
     @cached_property
+    def source(self) -> Database:
+        """Return the database that a stream reads from: it outlives the request's session.
+
+        Raises ValueError where the class names none.
+        """
+        found = type(self).database or getattr(self._session, "__self__", None)
+        if not isinstance(found, Database):
+            raise ValueError(
+                "A resource needs a database to export from: set `database` in the class to a Database, "
+                'or `session` to its `get_session`; or leave it out, `without=["export"]`.'
+            )
+        return found
+
+    @cached_property
     def find(self) -> Dependency:
         """Return a dependency that gives the row of the path, for an endpoint that is written by hand.
 
@@ -172,13 +214,17 @@ class Resource(Generic[Row]):
         """
 
         async def find(row_id: Any, access: Access[Row]) -> Row:
-            statement = access.select().where(self.table.key == row_id)
-            row = (await access.session.scalars(statement)).one_or_none()
-            if row is None:
-                raise self.missing
-            return row
+            return await self.one(access, row_id)
 
         return typed(find, "find", "", {"row_id": self.row_id, "access": self.reading})
+
+    async def one(self, access: Access[Row], row_id: Any, *options: ORMOption) -> Row:
+        """Return a row that may be seen. Raises the 404 of this resource where there is none."""
+        statement = access.select().where(self.table.key == row_id).options(*options)
+        row = (await access.session.scalars(statement)).one_or_none()
+        if row is None:
+            raise self.missing
+        return row
 
     @property
     def item(self) -> str:
@@ -215,15 +261,14 @@ class Resource(Generic[Row]):
         """Return the parameter for the rows that may be changed, those that are deleted among them."""
         return self._accesses[2]
 
+    any_version = Annotated[Precondition, Depends(_any_version)]
+    """The parameter where rows have no versions: it holds for none, and requires none."""
+
     @cached_property
     def match(self) -> Any:
         """Return the parameter for If-Match."""
         if not self.is_versioned:
-
-            async def any_version() -> Precondition:
-                return Precondition(None)
-
-            return Annotated[Precondition, Depends(any_version)]
+            return self.any_version
         if not self.require_match:
             return IfMatch
 
@@ -233,6 +278,20 @@ class Resource(Generic[Row]):
             return match
 
         return Annotated[Precondition, Depends(required)]
+
+    @property
+    def none_match(self) -> Any:
+        """Return the parameter for If-None-Match."""
+        return IfNoneMatch if self.is_versioned else self.any_version
+
+    @property
+    def embed(self) -> Any:
+        """Return the parameter for what comes along with one row."""
+        if not self.embedding.names:
+            return Annotated[str, Depends(_nothing)]
+        parameter = self.embedding.parameter
+        pattern = next(one.pattern for one in parameter.metadata if hasattr(one, "pattern"))
+        return Annotated[str, Query(pattern=pattern, description=parameter.description)]
 
     @property
     def is_versioned(self) -> bool:
@@ -258,9 +317,10 @@ class Resource(Generic[Row]):
             for key in table.foreign_keys
         )
 
-    def shown(self, row: Row) -> BaseModel:
-        """Return a row as the client sees it."""
-        return self.response.model_validate(row, from_attributes=True)
+    def shown(self, row: Row, embed: str = "") -> Any:
+        """Return a row as the client sees it, with the relations that were asked for."""
+        shown = self.response.model_validate(row, from_attributes=True)
+        return {**dict(shown), **self.embedding.embedded(row, embed)} if embed else shown
 
     def tag(self, response: Response, row: Any) -> None:
         """Set the row's ETag, where it has one."""

@@ -103,10 +103,10 @@ class Writer(Generic[Row]):
 
     def made(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the columns of a new row, with the model's own defaults."""
-        row = self.table.model(**values)
-        if self.table.has(UPDATED) and self.table.has("created_at") and UPDATED not in values:
-            setattr(row, UPDATED, row.created_at)
-        return self.table.columns_of(row)
+        made = {**self.table.defaults(values), **values}
+        if UPDATED not in values and UPDATED in made and "created_at" in made:
+            made[UPDATED] = made["created_at"]
+        return made
 
     async def _unchanged(self, access: Access[Row], row_id: Any, match: Precondition) -> Row:
         statement = access.select().where(self.table.key == row_id, *self._allowed(match))

@@ -1,0 +1,69 @@
+"""The formats that rows leave in: JSON lines, and CSV (RFC 4180)."""
+
+import csv
+from collections.abc import Collection, Sequence
+from io import StringIO
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel
+
+from stanchion.resource.cells import EMPTY, cell
+
+Name = Literal["ndjson", "csv"]
+
+NDJSON = "application/x-ndjson"
+CSV = "text/csv"
+
+
+class Format(Protocol):
+    """How rows become bytes, some at a time."""
+
+    media_type: str
+
+    def begin(self) -> bytes:
+        """Return what stands before the first row."""
+
+    def encode(self, rows: Sequence[BaseModel]) -> bytes:
+        """Return rows, each with its end."""
+
+
+class JSONLines:
+    """A JSON object to a line, each with a newline at its end."""
+
+    media_type = NDJSON
+
+    def begin(self) -> bytes:
+        return b""
+
+    def encode(self, rows: Sequence[BaseModel]) -> bytes:
+        return b"".join(row.model_dump_json(by_alias=True).encode() + b"\n" for row in rows)
+
+
+class Table:
+    """CSV with a header line.
+
+    `told` are the columns in which an empty text is told from none: where the cell that is empty would
+    come back as something else.
+    """
+
+    media_type = CSV
+
+    def __init__(self, columns: Sequence[str], told: Collection[str] = ()) -> None:
+        self._columns = columns
+        self._empty = {name: EMPTY if name in told else "" for name in columns}
+
+    def begin(self) -> bytes:
+        return self._written([self._columns])
+
+    def encode(self, rows: Sequence[BaseModel]) -> bytes:
+        return self._written([self._cells(row.model_dump(mode="json", by_alias=True)) for row in rows])
+
+    def _cells(self, row: dict[str, Any]) -> list[str]:
+        values = ((name, row.get(name)) for name in self._columns)
+        return [self._empty[name] if value == "" else cell(value) for name, value in values]
+
+    @staticmethod
+    def _written(rows: Sequence[Sequence[str]]) -> bytes:
+        text = StringIO(newline="")
+        csv.writer(text, lineterminator="\r\n").writerows(rows)
+        return text.getvalue().encode()

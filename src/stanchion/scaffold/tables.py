@@ -1,0 +1,148 @@
+"""The tables of a project, as its models.py has them, and how a test makes a row of one."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stanchion.scaffold.errors import ScaffoldError
+from stanchion.scaffold.source import Source
+
+_VALUES = {
+    "int": "secrets.randbelow(2**31)",
+    "float": "1.5",
+    "bool": "False",
+    "Decimal": "Decimal(0)",
+    "date": "date.fromordinal(secrets.randbelow(3_000_000) + 1)",
+    "datetime": "now()",
+    "time": "time(9, 30)",
+    "UUID": "uuid4()",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A class of models.py with a table."""
+
+    node: ast.ClassDef
+    name: str
+
+    @property
+    def model(self) -> str:
+        """Return the name of the class."""
+        return self.node.name
+
+    @property
+    def has_owner(self) -> bool:
+        """Tell whether its rows are somebody's."""
+        return any(name == "owner_id" for name, _, _ in self.fields())
+
+    @property
+    def has_big_id(self) -> bool:
+        """Tell whether its primary key is an `id` that a number of 64 bits can refer to."""
+        found = next((node for name, node, _ in self.fields() if name == "id"), None)
+        return found is not None and "int" in ast.unparse(found.annotation)
+
+    def fields(self) -> Iterator[tuple[str, ast.AnnAssign, dict[str, ast.expr]]]:
+        """Give its columns: the name, the line, what its Field is given."""
+        for node in self.node.body:
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+                given = node.value.keywords if isinstance(node.value, ast.Call) else []
+                yield node.target.id, node, {one.arg: one.value for one in given if one.arg}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a project."""
+
+    models: Source
+
+    def __iter__(self) -> Iterator[Table]:
+        for node in self.models.classes():
+            if any(one.arg == "table" for one in node.keywords):
+                yield Table(node, _table_name(node))
+
+    def find(self, name: str) -> Table:
+        """Return a table. Raises ScaffoldError where there is none, or nothing can refer to it."""
+        known = {table.name: table for table in self}
+        if name not in known:
+            raise ScaffoldError(
+                f"There is no table {name!r} to refer to: name one of {', '.join(sorted(known))}."
+            )
+        if not known[name].has_big_id:
+            raise ScaffoldError(f"The table {name!r} has no `id` that is a number: refer to another.")
+        return known[name]
+
+    def values(self, table: Table, *, within: tuple[str, ...] = ()) -> list[str]:
+        """Return the arguments of its class that make a row which every column allows.
+
+        Raises ScaffoldError for a column of a type that is not known.
+        """
+        if table.name in within:
+            raise ScaffoldError(f"A row of {table.name!r} cannot be made for the tests: it refers to itself.")
+        return [
+            f"{name}={self._value(table, name, node, given, within)}"
+            for name, node, given in table.fields()
+            if _is_required(node, given)
+        ]
+
+    def _value(
+        self,
+        table: Table,
+        name: str,
+        node: ast.AnnAssign,
+        given: dict[str, ast.expr],
+        within: tuple[str, ...],
+    ) -> str:
+        target = next((one for value in given.values() for one in _foreign(value)), "")
+        if target:
+            other = self.find(target.partition(".")[0])
+            values = self.values(other, within=(*within, table.name))
+            return f"await add(session, {other.model}({', '.join(values)}))"
+        annotation = ast.unparse(node.annotation)
+        if annotation == "str":
+            longest = given.get("max_length")
+            length = longest.value if isinstance(longest, ast.Constant) else 16
+            return "secrets.token_hex(8)" + (
+                f"[:{length}]" if isinstance(length, int) and length < 16 else ""
+            )
+        if annotation in _VALUES:
+            return _VALUES[annotation]
+        if any(one.name == annotation and "Enum" in ast.unparse(one) for one in self.models.classes()):
+            return f"next(iter({annotation}))"
+        raise ScaffoldError(
+            f"A row of {table.name!r} cannot be made for the tests, {name} is {annotation}: refer to another."
+        )
+
+
+def _table_name(node: ast.ClassDef) -> str:
+    for one in node.body:
+        if isinstance(one, ast.Assign) and any(
+            ast.unparse(target) == "__tablename__" for target in one.targets
+        ):
+            return (
+                one.value.value
+                if isinstance(one.value, ast.Constant) and isinstance(one.value.value, str)
+                else ""
+            )
+    return node.name.lower()
+
+
+def _is_required(node: ast.AnnAssign, given: dict[str, ast.expr]) -> bool:
+    if node.value is None:
+        return "ClassVar" not in ast.unparse(node.annotation)
+    if not isinstance(node.value, ast.Call):
+        return False
+    if "Relationship" in ast.unparse(node.value.func):
+        return False
+    return not node.value.args and not given.keys() & {"default", "default_factory"}
+
+
+def _foreign(value: ast.expr) -> Iterator[str]:
+    """Give the columns that an argument refers to: in a ForeignKey, or by the text of `foreign_key`."""
+    if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value.count(".") == 1:
+        yield value.value
+    for one in ast.walk(value):
+        if isinstance(one, ast.Call) and ast.unparse(one.func).endswith("ForeignKey") and one.args:
+            target = one.args[0]
+            if isinstance(target, ast.Constant) and isinstance(target.value, str):
+                yield target.value

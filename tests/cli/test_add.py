@@ -1,0 +1,194 @@
+"""`stanchion add`: what it prints and refuses; and that what it writes passes on both databases."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Call
+
+import stanchion
+from stanchion.scaffold import Origin, Project
+from stanchion.secret import new_key
+
+REPOSITORY = Path(__file__).parents[2]
+INVOICE = ("invoice", "number:str", "total:decimal", "due:date", "paid:bool", "customer:ref:users")
+RUFF = """
+line-length = 110
+src = ["."]
+
+[lint]
+select = ["E", "F", "I", "W", "B", "UP", "SIM", "RUF", "PT", "RET"]
+ignore = ["RET505"]
+
+[lint.isort]
+known-first-party = ["stanchion"]
+"""
+
+
+def make(folder: Path) -> Path:
+    project = Project.plan(str(folder), database="sqlite", origin=Origin(stanchion.__version__))
+    project.create(api_key=new_key())
+    return folder
+
+
+def run(*arguments: str | Path, cwd: Path, **environment: str) -> str:
+    """Run a program that has to succeed, and return what it prints."""
+    done = subprocess.run(
+        arguments,
+        cwd=cwd,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+def command(*words: str, cwd: Path) -> str:
+    return run(sys.executable, "-m", "stanchion.cli", *words, cwd=cwd)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+@pytest.fixture
+def shop(folder: Path) -> Path:
+    """A new project in the current directory."""
+    return make(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["invoice", "due:dat"], "'due:dat' has no type that is known: write one of str, text, int, "),
+        (["invoice", "id:int"], "'id' is in every resource already: leave it out, or choose another name."),
+        (["invoice", "a:str", "a:int"], "'a' is named twice: name a field once."),
+        (["todo", "a:str"], "Todo is in models.py already, and is not what this would write: "),
+        (["class", "a:str"], "'class' is a word of Python's: choose another name."),
+        (["invoice", "a:str", "--plural", "todos"], "The table 'todos' is in models.py already"),
+        (["invoice", "customer:ref:people"], "There is no table 'people' to refer to: name one of actions, "),
+    ],
+)
+def test_refusals_are_one_sentence(shop: Path, call: Call, words: list[str], sentence: str) -> None:
+    before = tree(shop)
+    said = call("add", *words)
+    assert (said.status, said.out) == (1, "")
+    assert said.err.startswith(sentence)
+    assert said.err.count("\n") == 1
+    assert tree(shop) == before
+
+
+def test_where_no_project_is(folder: Path, call: Call) -> None:
+    said = call("add", *INVOICE)
+    assert (said.status, said.err.partition(":")[0]) == (1, f"There is no main.py in {folder}")
+    assert call("add", "invoice").status == 2
+
+
+@pytest.mark.measured
+def test_a_revision_that_fails_changes_nothing(shop: Path) -> None:
+    """As a process: models.py is imported, and SQLModel keeps its tables."""
+    bad = (
+        'revision = "0002"\ndown_revision = "0001"\n\n\ndef upgrade() -> None:\n    raise ValueError("no")\n'
+    )
+    (shop / "migrations/versions/0002_bad.py").write_text(bad)
+    before = tree(shop)
+    words = [sys.executable, "-m", "stanchion.cli", "add", *INVOICE]
+    done = subprocess.run(words, cwd=shop, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "0002_bad.py, line 6: ValueError: no.\n"
+    assert tree(shop) == before
+
+
+@pytest.mark.measured
+def test_models_that_have_changed_already(shop: Path) -> None:
+    text = (shop / "models.py").read_text()
+    field = "    affected: int\n"
+    (shop / "models.py").write_text(text.replace(field, f"{field}    why: str | None = None\n"))
+    before = tree(shop)
+    words = [sys.executable, "-m", "stanchion.cli", "add", *INVOICE]
+    done = subprocess.run(words, cwd=shop, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "models.py has changed already (column actions.why is in models.py, but not in the database): "
+        "run `stanchion migrate new` and migrate first.\n"
+    )
+    assert tree(shop) == before
+
+
+@pytest.fixture(scope="module")
+def invoices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with invoices."""
+    shop = make(tmp_path_factory.mktemp("add") / "shop")
+    said = command("add", *INVOICE, cwd=shop)
+    assert said == (
+        "Changed models.py\nChanged schemas.py\nChanged main.py\nWrote routers/invoices.py\n"
+        "Wrote tests/test_invoices.py\nWrote migrations/versions/0002_add_invoices.py\n\n"
+        "Invoice is at /api/invoices. Read the revision, then:\n\n    stanchion migrate\n    pytest\n"
+    )
+    return shop
+
+
+def migrated(shop: Path) -> None:
+    command("migrate", cwd=shop)
+    assert command("migrate", "--check", cwd=shop) == "The schema is current, and the models agree with it.\n"
+
+
+def lint(shop: Path, cache: Path) -> None:
+    (cache / "ruff.toml").write_text(RUFF)
+    ruff = [sys.executable, "-m", "ruff"]
+    run(*ruff, "check", "--no-cache", "--config", cache / "ruff.toml", ".", cwd=shop)
+    run(*ruff, "format", "--check", "--no-cache", "--config", cache / "ruff.toml", ".", cwd=shop)
+    mypy: list[str | Path] = [sys.executable, "-m", "mypy", "--config-file", REPOSITORY / "pyproject.toml"]
+    options: list[str | Path] = ["--cache-dir", cache, "--explicit-package-bases", "."]
+    assert "no issues found" in run(*mypy, *options, cwd=shop, MYPYPATH=".")
+
+
+def passed(shop: Path, database: str, *files: str) -> int:
+    arguments = [
+        "-m",
+        "pytest",
+        "-p",
+        "anyio",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--database",
+        database,
+        *files,
+    ]
+    # Without the plugins that only the repository has.
+    said = run(sys.executable, *arguments, cwd=shop, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    found = re.search(r"^(\d+) passed in", said, re.MULTILINE)
+    assert found, said
+    return int(found[1])
+
+
+DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.mark.slow
+@pytest.mark.measured
+@pytest.mark.timeout(300)
+def test_invoices_are_clean(invoices: Path, tmp_path: Path) -> None:
+    before = tree(invoices)
+    assert (
+        command("add", *INVOICE, cwd=invoices) == "Invoice is there already, just so: nothing has changed.\n"
+    )
+    assert tree(invoices) == before
+    migrated(invoices)
+    lint(invoices, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("database", DATABASES)
+def test_the_tests_of_a_project_with_invoices_pass(invoices: Path, database: str) -> None:
+    assert passed(invoices, database, "tests/test_invoices.py") >= 50

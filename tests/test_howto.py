@@ -1,0 +1,86 @@
+"""docs/how-to: its code runs, and what its curl lines answer is what stands below them."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+
+import pytest
+from tests.serving import free_port, paste
+
+from stanchion.database import migrations
+
+PAGES = sorted((Path(__file__).parents[1] / "docs/how-to").glob("*.md"))
+TABLES = """
+import asyncio
+import threading
+
+
+async def make_tables() -> None:
+    async with database.engine.begin() as connection:
+        await connection.run_sync(SQLModel.metadata.create_all)
+    await database.close()
+
+
+maker = threading.Thread(target=asyncio.run, args=[make_tables()])  # uvicorn imports this in its own loop
+maker.start()
+maker.join()
+"""
+"""What `stanchion migrate` does in a project."""
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Where the app answers that the Python blocks of the page make, with its tables."""
+    monkeypatch.chdir(tmp_path)
+    code = "\n\n".join(code for kind, code in blocks(request.param) if kind == "python")
+    (tmp_path / "main.py").write_text(f"{code}\n\n{TABLES}")
+    migrations.upgrade("sqlite:///./shop.db", tmp_path)
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        assert server.stdout is not None
+        said = ""
+        while "Uvicorn running" not in said:
+            line = server.stdout.readline()
+            assert line, said
+            said += line
+        yield f"127.0.0.1:{port}"
+        server.terminate()
+
+
+def answered(line: str) -> Any:
+    try:
+        return paste(line)
+    except HTTPError as refused:
+        return json.load(refused)
+
+
+def shown(answer: Any, expected: Any) -> Any:
+    """Return of an answer what a page shows of it: the members that it names, and not what it leaves open."""
+    if isinstance(expected, dict) and isinstance(answer, dict):
+        return {name: shown(answer[name], value) for name, value in expected.items() if name in answer}
+    if isinstance(expected, list) and isinstance(answer, list) and len(answer) == len(expected):
+        return [shown(one, other) for one, other in zip(answer, expected, strict=True)]
+    return expected if expected == "..." else answer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", PAGES, indirect=True, ids=lambda page: page.stem)
+def test_what_a_page_shows(address: str, request: pytest.FixtureRequest) -> None:
+    page = request.node.callspec.params["address"]
+    found = [block for block in blocks(page) if block[0] in ("sh", "json")]
+    assert [kind for kind, _ in found] == ["sh", "json"] * (len(found) // 2)
+    assert found
+    for (_, line), (_, expected) in zip(found[::2], found[1::2], strict=True):
+        wanted = json.loads(expected)
+        assert shown(answered(line.strip().replace("127.0.0.1:8000", address)), wanted) == wanted, line
