@@ -4,3 +4,5 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime dev
 python benchmarks/startup.py "$@"
 python benchmarks/gate.py
+python benchmarks/depth.py
+python benchmarks/transfer.py

@@ -1,4 +1,4 @@
-"""`stanchion add` with a field of every type: its tests pass on both databases, and nothing is left to mend."""
+"""`stanchion add` with a field of every type: its tests pass on both databases, and it is clean."""
 
 from pathlib import Path
 
