@@ -111,8 +111,8 @@ class Described:
     def defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a SQLModel table fills in by itself of what is not given.
 
-        The class is not called for it: that takes a hundred times as long. What another mapped class fills
-        in, SQLAlchemy does when it inserts.
+        The class is not called for it, which takes longer. What another mapped class fills in, SQLAlchemy
+        does when it inserts.
         """
         found = {
             name: field.get_default(call_default_factory=True)
