@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stanchion.database.journal import record as record
     from stanchion.database.url import DatabaseURLError as DatabaseURLError
     from stanchion.database.url import parse as parse
+    from stanchion.database.wakes import notify as notify
 
 _HOMES = {
     "BigID": "columns",
@@ -29,6 +30,7 @@ _HOMES = {
     "DatabaseUnavailableError": "failures",
     "UTCDateTime": "columns",
     "Violated": "failures",
+    "notify": "wakes",
     "now": "columns",
     "on_commit": "journal",
     "parse": "url",
@@ -45,6 +47,7 @@ __all__ = [
     "DatabaseUnavailableError",
     "UTCDateTime",
     "Violated",
+    "notify",
     "now",
     "on_commit",
     "parse",

@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,7 +13,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from starlette.requests import HTTPConnection
 
-from stanchion.database import sqlite
+from stanchion.database import sqlite, wakes
 from stanchion.database.failures import DatabaseUnavailableError, is_transient, translated, unify
 from stanchion.database.journal import JournaledSession
 from stanchion.database.schema import heads, is_current, known
@@ -41,15 +42,22 @@ class Database:
     Nothing connects until the first statement. `url` is `sqlite:///./app.db`,
     `postgresql://...` or `postgres://...`; `pool_size` is the number of connections kept
     open per process, and as many again may be opened under load. `app_dir` is the
-    directory that holds the app's `migrations/versions/`, for `schema_is_current`.
+    directory that holds the app's `migrations/versions/`, for `schema_is_current`. `notify=False`
+    keeps PostgreSQL from NOTIFY, which takes a lock at each commit: who waits for changes then looks
+    four times a second.
 
     Raises stanchion.database.DatabaseURLError for a URL that cannot be used.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10, app_dir: Path | None = None) -> None:
+    def __init__(
+        self, url: str, *, pool_size: int = 10, app_dir: Path | None = None, notify: bool = True
+    ) -> None:
         self.url: URL = parse(url)
         self._heads, self._known = (heads(app_dir), known(app_dir)) if app_dir else ({}, {})
-        self.engine: AsyncEngine = _create_engine(self.url, pool_size)
+        self.engine: AsyncEngine = _create_engine(self.url, pool_size).execution_options(
+            **{wakes.SILENT: not notify}
+        )
+        self.wakes = wakes.Wakes(_listen(self.url, notify))
         # The same pool; the options let each database refuse a write.
         self._reader = self.engine.execution_options(**{sqlite.READ_ONLY: True}, postgresql_readonly=True)
 
@@ -163,6 +171,12 @@ def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
         )
     event.listen(engine.sync_engine, "handle_error", unify)
     return engine
+
+
+def _listen(url: URL, notify: bool) -> wakes.Listen | None:
+    if url.get_backend_name() == "sqlite":
+        return partial(wakes.watch_sqlite, partial(sqlite.open_watch, url))
+    return partial(wakes.listen_postgresql, _postgresql_connector(url)) if notify else None
 
 
 def _postgresql_connector(url: URL) -> Callable[..., Awaitable[Any]]:

@@ -8,6 +8,7 @@ from typing import Any
 import aiosqlite
 import anyio
 from sqlalchemy import event
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -26,6 +27,13 @@ def create_engine(url: URL, **options: Any) -> AsyncEngine:
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+def open_watch(url: URL) -> sqlite3.Connection:
+    """Open the file for `PRAGMA data_version`: no thread, no transaction, and no waiting."""
+    (path,), options = SQLiteDialect_pysqlite().create_connect_args(url)
+    watch: sqlite3.Connection = sqlite3.connect(path, **{**options, "timeout": 0, "isolation_level": None})
+    return watch
 
 
 class _Connection(aiosqlite.Connection):
