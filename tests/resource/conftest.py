@@ -185,7 +185,7 @@ def make(database: Database) -> FastAPI:
         create=CustomerBody,
         update=CustomerBody,
         response=CustomerResponse,
-        embed={"orders": OrderResponse},
+        embed={"orders": Resource(Order, response=OrderResponse, owner="owner_id")},
     )
     orders = Resource(
         Order,
@@ -195,7 +195,7 @@ def make(database: Database) -> FastAPI:
         owner="owner_id",
         filters=["number", "note"],
         sort=["number"],
-        embed={"customer": CustomerResponse},
+        embed={"customer": customers},
     )
     strict = Resource(
         Order, update=OrderUpdate, response=OrderResponse, require_match=True, name="strict_order"

@@ -43,13 +43,21 @@ async def test_one_comes_along_without_a_statement_more(shop: Served, customer: 
 
 async def test_many_come_along_with_one_statement_more(shop: Served, customer: str) -> None:
     for limit in (1, 2):
-        listed = await shop.caller.get(f"/v1/customers?embed=orders&limit={limit}")
+        listed = await shop.caller.get(f"/v1/customers?embed=orders&limit={limit}", headers=ADA)
         assert [[one["number"] for one in each["orders"]] for each in listed.json()] == [[1, 2, 3], []][
             :limit
         ]
         assert shop.counted() == 2
-    read = await shop.caller.get(f"{customer}?embed=orders,orders")
+    read = await shop.caller.get(f"{customer}?embed=orders,orders", headers=ADA)
     assert ([one["number"] for one in read.json()["orders"]], shop.counted()) == ([1, 2, 3], 2)
+
+
+async def test_what_is_not_the_callers_does_not_come_along(shop: Served, customer: str) -> None:
+    for who in ({}, {"X-User": "2"}):
+        read = await shop.caller.get(f"{customer}?embed=orders", headers=who)
+        assert read.json()["orders"] == []
+        listed = await shop.caller.get("/v1/customers?embed=orders", headers=who)
+        assert [one["orders"] for one in listed.json()] == [[], []]
 
 
 async def test_what_comes_along_has_no_version(shop: Served, customer: str) -> None:
@@ -79,7 +87,9 @@ async def test_its_document(shop: Served) -> None:
 
 
 async def test_what_is_no_relation(shop: Served) -> None:
+    resource = type("Here", (stanchion.Resource,), {"session": shop.database.get_session})
+    customers = resource(Customer, response=CustomerResponse)
     with pytest.raises(ValueError, match="Customer has no relation 'name' to embed"):
-        type("Here", (stanchion.Resource,), {"session": shop.database.get_session})(
-            Customer, response=CustomerResponse, embed={"name": CustomerResponse}
-        )
+        resource(Customer, response=CustomerResponse, embed={"name": customers})
+    with pytest.raises(ValueError, match=r"Customer.orders leads to Order, and not to Customer"):
+        resource(Customer, response=CustomerResponse, embed={"orders": customers})

@@ -1,6 +1,5 @@
 """Database: one engine, its pool, and the transactions over it."""
 
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -16,6 +15,7 @@ from starlette.requests import HTTPConnection
 from stanchion.database import sqlite, wakes
 from stanchion.database.failures import DatabaseUnavailableError, is_transient, translated, unify
 from stanchion.database.journal import JournaledSession
+from stanchion.database.retries import SESSIONS, pause
 from stanchion.database.schema import heads, is_current, known
 from stanchion.database.url import parse
 from stanchion.stack import function_stack
@@ -89,13 +89,13 @@ class Database:
         """
         if connection.scope["type"] != "http":
             raise RuntimeError("A session is for a request: in a WebSocket open `transaction()` per message.")
-        key = f"stanchion.session.{id(self)}"
-        session: AsyncSession | None = connection.scope.get(key)
+        sessions: dict[int, AsyncSession] = connection.scope.setdefault(SESSIONS, {})
+        session = sessions.get(id(self))
         if session is None:
             reads = connection.scope.get("method") in _SAFE_METHODS
             opened = self.read() if reads else self.transaction()
             session = await function_stack(connection).enter_async_context(opened)
-            connection.scope[key] = session
+            sessions[id(self)] = session
         return session
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 5) -> T:
@@ -112,7 +112,7 @@ class Database:
             except Exception as exc:
                 if not is_transient(exc):
                     raise
-            await anyio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311 - spreads retries, no secret
+            await pause(attempt)
         async with self.transaction() as session:
             return await work(session)
 

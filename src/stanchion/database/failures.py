@@ -14,8 +14,10 @@ from stanchion.errors import ConflictError, DomainError, InvalidError, Unavailab
 
 Violation = Literal["unique", "foreign_key", "not_null", "check"]
 
-_RETRY_STATES = frozenset({"40001", "40P01", "55P03"})
-"""SQLSTATE of a serialization failure, a deadlock, and a lock that was not available."""
+_COLLISIONS = frozenset({"40001", "40P01"})
+"""SQLSTATE of a serialization failure and a deadlock."""
+_RETRY_STATES = _COLLISIONS | {"55P03"}
+"""And of a lock that was not to be had for as long as `lock_timeout` is."""
 _AWAY_CLASSES = ("08", "53", "57")
 """SQLSTATE classes of connection trouble, exhausted resources, and an operator's stop."""
 _OUT_OF_RANGE = frozenset({"22000", "22001", "22003", "22008", "22021", "22P05"})
@@ -24,11 +26,14 @@ or too large for its column, and of a NUL in a text."""
 _VIOLATIONS: dict[str, Violation] = {
     "23505": "unique",
     "23503": "foreign_key",
+    "23001": "foreign_key",  # ON DELETE RESTRICT, from PostgreSQL 18 on
+    "23P01": "unique",  # EXCLUDE
     "23502": "not_null",
     "23514": "check",
     "SQLITE_CONSTRAINT_UNIQUE": "unique",
     "SQLITE_CONSTRAINT_PRIMARYKEY": "unique",
     "SQLITE_CONSTRAINT_FOREIGNKEY": "foreign_key",
+    "SQLITE_CONSTRAINT_TRIGGER": "foreign_key",  # ON DELETE RESTRICT
     "SQLITE_CONSTRAINT_NOTNULL": "not_null",
     "SQLITE_CONSTRAINT_CHECK": "check",
 }
@@ -97,6 +102,12 @@ def is_transient(exc: BaseException) -> bool:
     return isinstance(said, DBAPIError) and (
         reason(said) in _RETRY_STATES or reason(said).startswith(_SQLITE_BUSY)
     )
+
+
+def is_collision(exc: BaseException) -> bool:
+    """Tell whether this transaction was given up for another one: run again at once, it may succeed."""
+    said = exc.__cause__ if isinstance(exc, DatabaseBusyError) else exc
+    return isinstance(said, DBAPIError) and reason(said) in _COLLISIONS
 
 
 def unify(context: ExceptionContext) -> DataError | None:

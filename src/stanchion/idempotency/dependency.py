@@ -52,7 +52,7 @@ class Idempotency:
         *,
         caller: Callable[..., Any],
         lifetime: timedelta = timedelta(hours=24),
-        max_size: int = 1024 * 1024,
+        max_size: int = 8 * 1024 * 1024,
     ) -> None:
         self._lifetime = lifetime
         self._max_size = max_size

@@ -22,7 +22,13 @@ class Access(Generic[Row]):
     where: tuple[ColumnElement[bool], ...]
     """The conditions of the rows that may be seen: of the owner, of `scope`, not deleted."""
     values: Mapping[str, Any] = field(default_factory=dict)
-    """Columns that are filled here, whatever the client sends: the owner, and those of `values`."""
+    """Columns of a new row that are filled here: the owner, and those of `values`. No client sets them."""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Columns that each change fills, whatever the client sends: those of `update_values`."""
+    embedded: Mapping[str, "Access[Any]"] = field(default_factory=dict)
+    """By relation, the rows that may come along."""
+    references: Mapping[str, "Access[Any]"] = field(default_factory=dict)
+    """By column, the rows that a client may name there; one that is not listed may name any."""
 
     def select(self) -> Select[Row]:
         """Return the statement that reads the rows that may be seen."""

@@ -1,17 +1,18 @@
 """The path operations of many rows: POST, PATCH and DELETE /bulk."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Query, Response
 from pydantic import BaseModel, TypeAdapter, create_model
 
-from stanchion.concurrency import Precondition
 from stanchion.errors import ConflictError, ContentTooLargeError, DomainError, responses
 from stanchion.resource.access import Access
 from stanchion.resource.bulk import Bad, BulkResult, BulkWriter, OnError, each, many
 from stanchion.resource.endpoints import Endpoint
 from stanchion.resource.signature import typed
+from stanchion.resource.writing import new
 
 if TYPE_CHECKING:
     from stanchion.resource.resource import Resource
@@ -20,7 +21,6 @@ _ON_ERROR = Annotated[
     OnError,
     Query(description="`stop`: all or nothing. `continue`: those that can be, and a result for each (200)."),
 ]
-_ANY = Precondition(None)
 
 
 class Bulk:
@@ -29,47 +29,36 @@ class Bulk:
     def __init__(self, resource: "Resource[Any]") -> None:
         self._resource = resource
         self._writer: BulkWriter[Any] = BulkWriter(resource.table, resource.writer)
-        shown: Any = resource.response | None
+        shown: Any = resource.response
         self._result = create_model(
-            f"{resource.model.__name__}BulkResult", __base__=BulkResult, item=(shown, None)
+            f"{resource.model.__name__}BulkResult", __base__=BulkResult, item=(shown | None, None)
         )
+        result: Any = self._result
+        self._results: TypeAdapter[Any] = TypeAdapter(list[result])
+        self._rows: TypeAdapter[Any] = TypeAdapter(list[shown])
+        self._ids: TypeAdapter[Any] = TypeAdapter(list[Any])
         self._many = resource.table.plural.replace("_", " ")
 
     def create(self, schema: type[BaseModel]) -> Endpoint:
         """POST /bulk: many new rows."""
-        resource = self._resource
 
         async def rows(body: Sequence[Any], access: Access[Any], on_error: OnError = "stop") -> Response:
-            items = [one if isinstance(one, Bad) else one.model_dump(exclude_unset=True) for one in body]
-            found = await each(
-                access,
-                items,
-                lambda all_: self._writer.create(access, all_),
-                lambda one: resource.writer.create(access, one),
-                on_error,
-            )
-            return self._answer(found, on_error, status=201)
+            items = [one if isinstance(one, Bad) else new(one) for one in body]
+            write = partial(self._writer.create, access)
+            return self._answer(await each(access, items, write, on_error), on_error, status=201)
 
         return self._endpoint("create", "POST", rows, {"body": many(schema)}, status=201)
 
     def update(self, schema: type[BaseModel]) -> Endpoint:
         """PATCH /bulk: changes of many rows, each with its id."""
-        resource, key = self._resource, self._resource.table.key_name
-        fields: dict[str, Any] = {key: (resource.table.body_id_type, ...)}
+        key = self._resource.table.key_name
+        fields: dict[str, Any] = {key: (self._resource.table.body_id_type, ...)}
         item = create_model(f"{schema.__name__}Item", __base__=schema, **fields)
 
         async def rows(body: Sequence[Any], access: Access[Any], on_error: OnError = "stop") -> Response:
             items = [one if isinstance(one, Bad) else one.model_dump(exclude_unset=True) for one in body]
-            found = await each(
-                access,
-                items,
-                lambda all_: self._writer.update(access, all_),
-                lambda one: resource.writer.update(
-                    access, one[key], {name: one[name] for name in one if name != key}, _ANY
-                ),
-                on_error,
-            )
-            return self._answer(found, on_error, status=200)
+            write = partial(self._writer.update, access)
+            return self._answer(await each(access, items, write, on_error), on_error, status=200)
 
         return self._endpoint("update", "PATCH", rows, {"body": many(item)})
 
@@ -78,12 +67,9 @@ class Bulk:
         resource = self._resource
 
         async def rows(body: Sequence[Any], access: Access[Any], on_error: OnError = "stop") -> Response:
-            async def one(row_id: Any) -> Any:
-                await resource.remove(access, row_id, _ANY)
-                return row_id
-
-            found = await each(access, body, lambda ids: resource.remove_all(access, ids), one, on_error)
-            return self._answer(found, on_error, status=200, deleted=True)
+            write = partial(resource.remove_all, access)
+            done = await each(access, body, write, on_error)
+            return self._answer(done, on_error, status=200, deleted=True)
 
         return self._endpoint("delete", "DELETE", rows, {"body": many(resource.table.body_id_type)})
 
@@ -122,15 +108,12 @@ class Bulk:
     def _answer(
         self, found: Sequence[Any], on_error: OnError, *, status: int, deleted: bool = False
     ) -> Response:
-        resource = self._resource
         if on_error == "continue":
             results = [self._told(index, one, status, deleted=deleted) for index, one in enumerate(found)]
-            kind: Any = list[self._result]  # type: ignore[name-defined] # a type that is made at run time
-            return _json(TypeAdapter(kind), results, 200)
+            return _json(self._results, results, 200)
         if deleted:
-            return _json(TypeAdapter(list[Any]), list(found), status)
-        shown: Any = list[resource.response]  # type: ignore[name-defined] # a type that is known at run time
-        return _json(TypeAdapter(shown), [resource.shown(row) for row in found], status)
+            return _json(self._ids, list(found), status)
+        return _json(self._rows, [self._resource.shown(row) for row in found], status)
 
     def _told(self, index: int, one: Any, status: int, *, deleted: bool) -> BulkResult:
         if isinstance(one, Bad):
@@ -150,4 +133,4 @@ class Bulk:
 
 
 def _json(adapter: TypeAdapter[Any], content: Any, status: int) -> Response:
-    return Response(adapter.dump_json(content), status, media_type="application/json")
+    return Response(adapter.dump_json(content, by_alias=True), status, media_type="application/json")

@@ -10,6 +10,7 @@ from stanchion.concurrency import Precondition, etag
 from stanchion.errors import (
     ConflictError,
     DomainError,
+    ForbiddenError,
     PreconditionFailedError,
     PreconditionRequiredError,
     responses,
@@ -18,6 +19,7 @@ from stanchion.headers import headers
 from stanchion.pagination import Selection
 from stanchion.resource.access import Access
 from stanchion.resource.signature import typed
+from stanchion.resource.writing import new
 
 if TYPE_CHECKING:
     from stanchion.resource.resource import Resource
@@ -40,6 +42,8 @@ class Endpoint:
     response_model: Any = None
     is_idempotent: bool = False
     """It takes an Idempotency-Key, where the resource has what keeps replies."""
+    runs_once: bool = False
+    """It cannot be run again after a deadlock: its body is gone."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What else `add_api_route` takes."""
 
@@ -49,7 +53,9 @@ def list_(resource: "Resource[Any]") -> Endpoint:
 
     async def rows(selection: Selection, access: Access[Any], response: Response) -> Any:
         asked = getattr(selection.query, "embed", "")
-        statement = access.select().options(*resource.embedding.loading(asked))
+        statement = access.select().options(*resource.embedding.loading(asked, access))
+        # What was loaded before, by whomever, was not narrowed.
+        statement = statement.execution_options(populate_existing=bool(asked))
         found = await selection.fetch(access.session, statement, response)
         return [resource.shown(row, asked) for row in found]
 
@@ -77,7 +83,7 @@ def create(resource: "Resource[Any]") -> Endpoint:
     """POST /: a new row of the caller's."""
 
     async def one(body: Any, request: Request, response: Response, access: Access[Any]) -> Any:
-        row = await resource.writer.create(access, body.model_dump(exclude_unset=True))
+        row = await resource.writer.create(access, new(body))
         response.headers["Location"] = resource.place(request, row)
         resource.tag(response, row)
         return resource.shown(row)
@@ -91,6 +97,7 @@ def create(resource: "Resource[Any]") -> Endpoint:
     )
     names = ("Location", "ETag") if resource.is_versioned else ("Location",)
     errors = responses(ConflictError) if resource.can_conflict else {}
+    errors |= responses(ForbiddenError) if resource.is_users_alone else {}
     return Endpoint(
         "create",
         "POST",
@@ -110,7 +117,7 @@ def read(resource: "Resource[Any]") -> Endpoint:
     async def one(
         row_id: Any, match: Precondition, response: Response, access: Access[Any], embed: str = ""
     ) -> Any:
-        row = await resource.one(access, row_id, *resource.embedding.loading(embed))
+        row = await resource.one(access, row_id, *resource.embedding.loading(embed, access))
         if embed:  # what comes along has versions of its own: no ETag stands for it all
             return resource.shown(row, embed)
         if resource.is_versioned and match.holds(etag(row.version)):
@@ -204,25 +211,28 @@ def delete(resource: "Resource[Any]") -> Endpoint:
 def restore(resource: "Resource[Any]") -> Endpoint:
     """POST /{id}/restore: what was deleted is back."""
 
-    async def one(row_id: Any, response: Response, access: Access[Any]) -> Any:
-        row = await resource.writer.restore(access, row_id, resource.deleted_at)
+    async def one(row_id: Any, match: Precondition, response: Response, access: Access[Any]) -> Any:
+        row = await resource.writer.restore(access, row_id, resource.deleted_at, match)
         resource.tag(response, row)
         return resource.shown(row)
 
     call = typed(
         one,
         f"restore_{resource.table.name}",
-        f"Bring back a {resource.table.words} that was deleted; one that was not stays as it is.",
-        {"row_id": resource.row_id, "access": resource.restoring},
+        f"Bring back a {resource.table.words} that was deleted; one that was not stays as it is."
+        + _MATCHED * resource.is_versioned,
+        {"row_id": resource.row_id, "match": resource.match, "access": resource.restoring},
     )
     documented: Documented = {200: headers("ETag")} if resource.is_versioned else {}
+    errors = [resource.missing, *_preconditions(resource)]
+    errors += [ConflictError] if resource.can_conflict else []
     return Endpoint(
         "restore",
         "POST",
         f"{resource.item}/restore",
         call,
         f"Restore a {resource.table.words}",
-        responses={**documented, **responses(resource.missing)},
+        responses={**documented, **responses(*errors)},
         response_model=resource.response,
     )
 

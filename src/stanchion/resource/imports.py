@@ -104,6 +104,7 @@ def import_(resource: "Resource[Any]", create: type[BaseModel]) -> Endpoint:
         201,
         {**responses(*errors)},
         Imported,
+        runs_once=True,
         # The limit of the app is not for files; there is one of their own.
         options={"openapi_extra": {"requestBody": _body(create)}, "max_body_size": sys.maxsize},
     )
@@ -193,6 +194,7 @@ async def _insert(resource: "Resource[Any]", access: Access[Any], rows: list[Val
     only: Mapping[str, Any] = rows[0] if len(rows) == 1 else {}
     with translated():
         async with resource.writer.named(access, only), access.session.begin_nested():
+            await resource.writer.check(access, rows)
             connection = await access.session.connection()
             await connection.execute(insert(resource.table.table), named)
 

@@ -1,6 +1,7 @@
 """Resource: the endpoints of one table, built from the parts below."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from stanchion.resource.endpoints import Endpoint
 from stanchion.resource.export import export
 from stanchion.resource.imports import import_
 from stanchion.resource.paths import CONVERTOR
+from stanchion.resource.route import WritingRoute
 from stanchion.resource.signature import given, typed
 from stanchion.resource.table import Described, name_of
 from stanchion.resource.writing import VERSION, Writer
@@ -68,12 +70,20 @@ class Resource(Generic[Row]):
       caller's. Rows without one are the service's own.
     - `scope` is a dependency that returns a condition, or several, which every statement carries.
     - `authorize` is a dependency that is asked before each write; it raises, or returns nothing.
-    - `values` is a dependency that returns columns to fill, whatever the client sends.
-    - `require_match=True` refuses a change without If-Match (428).
+    - `values` is a dependency that returns columns of a new row; what a client sends for them counts for
+      nothing, neither then nor in a change. `update_values` returns columns that each change fills.
+    - `references` names, by column, the Resource whose rows a client may refer to there: those that it may
+      see; of others it is told that there are none (422). `references={"customer_id": customers}`, or None in
+      the place of `customers` where every row may be named. A column that leads to the same table needs
+      none: the rows of this resource.
+    - `require_match=True` refuses a change without If-Match (428); of many rows nothing can be matched, so
+      there is no PATCH and no DELETE of many.
     - `deleted_at` names a column that is set instead of deleting, and adds POST /{id}/restore.
-    - `embed` names relations that a client may ask for, `embed=customer`, each with its schema.
+    - `embed` names relations that a client may ask for, `embed=customer`, each with the Resource of what it
+      leads to: what of it the caller may see comes along. One that is embedded alone needs no router.
 
-    Raises ValueError for a column that is not there, TypeError for one that cannot be filtered by.
+    Raises ValueError for a column that is not there, and for one that leads to rows with owners and is not in
+    `references`; TypeError for one that cannot be filtered by.
     """
 
     session: ClassVar[Any] = None
@@ -101,15 +111,18 @@ class Resource(Generic[Row]):
         scope: Dependency | None = None,
         authorize: Dependency | None = None,
         values: Dependency | None = None,
+        update_values: Dependency | None = None,
+        references: Mapping[str, "Resource[Any] | None"] | None = None,
         require_match: bool = False,
         deleted_at: str = "",
-        embed: Mapping[str, type[BaseModel]] | None = None,
+        embed: Mapping[str, "Resource[Any]"] | None = None,
         name: str = "",
     ) -> None:
         self.model, self.response, self.create, self.update = model, response, create, update
         self.table = Described(model, name or name_of(model))
         self.owner, self.deleted_at, self.require_match = owner, deleted_at, require_match
-        self._scope, self._authorize, self._values = scope, authorize, values
+        self._scope, self._authorize = scope, authorize
+        self._values, self._update_values = values, update_values
         for column in filter(None, (owner, deleted_at)):
             self.table.column(column)
         for schema in filter(None, (create, update)):
@@ -122,6 +135,7 @@ class Resource(Generic[Row]):
             raise ValueError(
                 "A resource with an owner needs a caller: set `caller` in the class to a KeyGuard."
             )
+        self._references = self._referring(references or {})
         if require_match and not self.is_versioned:
             raise ValueError(f"{model.__name__} has no column 'version', so nothing can be matched.")
         self.missing: type[NotFoundError] = type(
@@ -133,7 +147,10 @@ class Resource(Generic[Row]):
                 "default_code": f"{self.table.name}_not_found",
             },
         )
-        self.writer: Writer[Row] = Writer(self.table, self.missing)
+        ids_return = self.table.returns_ids(create)
+        self.writer: Writer[Row] = Writer(
+            self.table, self.missing, owner=owner if self.is_users_alone else "", ids_return=ids_return
+        )
         self.embedding = Embedding(self.table, embed or {})
         fields = {"embed": (str, self.embedding.parameter)} if embed else {}
         self.listing = Listing(model, filters=Filters(model, filters), sort=sort, fields=fields)
@@ -150,6 +167,7 @@ class Resource(Generic[Row]):
                 f"There is no operation {', '.join(sorted(unknown))}: name {', '.join(OPERATIONS)}."
             )
         errors = {**responses(UnavailableError), **options.pop("responses", {})}
+        own = WritingRoute if "route_class" not in options else None
         if self.idempotency is not None:
             options.setdefault("route_class", IdempotentRoute)
         router = APIRouter(prefix=prefix, responses=errors, **options)
@@ -164,7 +182,9 @@ class Resource(Generic[Row]):
                     responses=one.responses,
                     response_model=one.response_model,
                     **one.options,
-                    dependencies=[Depends(self.idempotency)]
+                    route_class_override=None if one.runs_once else own,
+                    # After the hooks: whom they refuse is told nothing that was stored.
+                    dependencies=[self.writing.__metadata__[0], Depends(self.idempotency)]
                     if one.is_idempotent and self.idempotency
                     else None,
                 )
@@ -211,12 +231,20 @@ class Resource(Generic[Row]):
         """Return a dependency that gives the row of the path, for an endpoint that is written by hand.
 
         `todo: Annotated[Todo, Depends(todos.find)]` is a 404 where it is not there, or somebody else's.
+        For one that changes it there is `find_to_write`, which asks `authorize` as well.
         """
+        return self._finding(self.reading)
 
+    @cached_property
+    def find_to_write(self) -> Dependency:
+        """Return a dependency that gives the row of the path to whoever may change it."""
+        return self._finding(self.writing)
+
+    def _finding(self, access: Any) -> Dependency:
         async def find(row_id: Any, access: Access[Row]) -> Row:
             return await self.one(access, row_id)
 
-        return typed(find, "find", "", {"row_id": self.row_id, "access": self.reading})
+        return typed(find, "find", "", {"row_id": self.row_id, "access": access})
 
     async def one(self, access: Access[Row], row_id: Any, *options: ORMOption) -> Row:
         """Return a row that may be seen. Raises the 404 of this resource where there is none."""
@@ -305,7 +333,13 @@ class Resource(Generic[Row]):
         unique = any(index.unique for index in table.indexes) or any(
             column.unique for column in table.columns
         )
-        return unique or any(type(one).__name__ == "UniqueConstraint" for one in table.constraints)
+        given = self.create is not None and self.table.key_name in self.create.model_fields
+        return unique or given or any(type(one).__name__ == "UniqueConstraint" for one in table.constraints)
+
+    @property
+    def is_users_alone(self) -> bool:
+        """Tell whether each row has to be some user's."""
+        return bool(self.owner) and not self.table.is_nullable(self.owner)
 
     @property
     def is_blocked(self) -> bool:
@@ -347,12 +381,45 @@ class Resource(Generic[Row]):
         await writer.update(access, [{self.table.key_name: one, self.deleted_at: now()} for one in ids])
         return ids
 
+    def _referring(self, given: Mapping[str, "Resource[Any] | None"]) -> dict[str, "Resource[Any]"]:
+        """Return, by column, the resource whose rows alone a client may name there."""
+        for name, other in given.items():
+            self.table.column(name)
+            column = self.table.referred(name)
+            if column is None or (other is not None and column.table is not other.table.table):
+                raise ValueError(f"{self.model.__name__}.{name} does not lead to what `references` says.")
+        found = dict(given)
+        sent = {name for schema in (self.create, self.update) if schema for name in schema.model_fields}
+        for name in sorted(sent - given.keys()):
+            column = self.table.referred(name)
+            if column is None:
+                continue
+            if column.table is self.table.table:
+                found[name] = self
+            elif self.owner and self.owner in column.table.columns:
+                raise ValueError(
+                    f"{self.model.__name__}.{name} leads to {column.table.name}, whose rows have owners: say "
+                    f"in `references` of which resource a client may name rows there, or None for any row."
+                )
+        return {name: other for name, other in found.items() if other is not None and other.is_narrowed}
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Tell whether there may be rows that a caller does not see."""
+        return bool(self.owner or self.deleted_at or self._scope)
+
     @cached_property
     def _accesses(self) -> tuple[Any, Any, Any]:
         asked = {"session": self._session, "caller": self._caller, "scope": self._scope}
         reading = {name: Annotated[Any, Depends(one)] for name, one in asked.items() if one is not None}
-        asked = {"authorize": self._authorize, "values": self._values}
+        asked = {
+            "authorize": self._authorize,
+            "values": self._values,
+            "update_values": self._update_values,
+        }
         writing = {name: Annotated[Any, Depends(one)] for name, one in asked.items() if one is not None}
+        reading |= {f"with_{name}": one.reading for name, one in self.embedding.resources.items()}
+        writing |= {f"at_{name}": one.reading for name, one in self._references.items() if one is not self}
 
         def parameter(annotations: dict[str, Any], *, with_deleted: bool = False) -> Any:
             async def access(found: dict[str, Any]) -> Access[Row]:
@@ -369,13 +436,34 @@ class Resource(Generic[Row]):
 
     def _access(self, found: dict[str, Any], *, with_deleted: bool) -> Access[Row]:
         where: list[ColumnElement[bool]] = []
-        values = dict(found.get("values") or {})
+        values, changes = (self._filled(found.get(name)) for name in ("values", "update_values"))
         if self.owner:
             owner, user_id = self.table.column(self.owner), found["caller"].user_id
             where.append(owner.is_(None) if user_id is None else owner == user_id)
             values[self.owner] = user_id
         if self.deleted_at and not with_deleted:
             where.append(self.table.column(self.deleted_at).is_(None))
-        scope = found.get("scope")
-        where += [scope] if isinstance(scope, ColumnElement) else list(scope or ())
-        return Access(self.model, found["session"], found.get("caller"), tuple(where), values)
+        if self._scope is not None:
+            where += _conditions(found["scope"])
+        session, caller = found["session"], found.get("caller")
+        own: Access[Row] = Access(self.model, session, caller, tuple(where))
+        return replace(
+            own,
+            values=values,
+            changes=changes,
+            references={name: found.get(f"at_{name}", own) for name in self._references},
+            embedded={name: found[f"with_{name}"] for name in self.embedding.names},
+        )
+
+    def _filled(self, values: Mapping[str, Any] | None) -> dict[str, Any]:
+        for name in values or ():
+            self.table.column(name)
+        return dict(values or {})
+
+
+def _conditions(scope: Any) -> list[ColumnElement[bool]]:
+    """Return what a `scope` answered. Raises TypeError for None: a forgotten branch shows no rows."""
+    found = [scope] if isinstance(scope, ColumnElement) else scope
+    if found is None or not all(isinstance(one, ColumnElement) for one in found):
+        raise TypeError("`scope` returned no condition: for all rows return `()`.")
+    return list(found)

@@ -1,7 +1,7 @@
 """A table as a resource sees it: its key, its version, its names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
 from sqlalchemy import Column, Table, inspect
 from sqlalchemy.orm import InstrumentedAttribute, Mapper
+from sqlalchemy.sql.schema import CallableColumnDefault
 
 from stanchion.database.columns import python_type
 
@@ -81,7 +82,7 @@ class Described:
     def body_id_type(self) -> Any:
         """Return the type of an id in a body."""
         if self.id_python is int:
-            return Annotated[int, Field(ge=1, le=_HIGHEST, examples=[7])]
+            return Annotated[int, Field(strict=True, ge=1, le=_HIGHEST, examples=[7])]
         return (
             Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_NUL)]
             if self.id_python is str
@@ -99,6 +100,10 @@ class Described:
         found: InstrumentedAttribute[Any] = getattr(self.model, name)
         return found
 
+    def is_nullable(self, name: str) -> bool:
+        """Tell whether a row can be without a value there."""
+        return bool(self.mapper.column_attrs[name].columns[0].nullable)
+
     def check(self, schema: type[BaseModel]) -> None:
         """Raise ValueError for a schema with a field that is no column: what a client sends must be kept."""
         for name in schema.model_fields:
@@ -109,24 +114,60 @@ class Described:
                 )
 
     def defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what a SQLModel table fills in by itself of what is not given.
+        """Return what is filled in of what is not given: by a SQLModel table, or by SQLAlchemy for the key.
 
-        The class is not called for it, which takes longer. What another mapped class fills in, SQLAlchemy
-        does when it inserts.
+        The class is not called for it, which takes longer. What else another mapped class fills in,
+        SQLAlchemy does when it inserts.
         """
         found = {
             name: field.get_default(call_default_factory=True)
             for name, field in self._defaulted
             if name not in given
         }
-        if found.get(self.key_name, "") is None:
-            del found[self.key_name]  # the database gives it
+        # None stands for nothing where the database, or SQLAlchemy, has something to fill in.
+        for name in self._filled_later:
+            if found.get(name, "") is None:
+                del found[name]
+        if self._made_key is not None and self.key_name not in given and self.key_name not in found:
+            found[self.key_name] = self._made_key(None)
         return found
 
     @cached_property
     def _defaulted(self) -> list[tuple[str, FieldInfo]]:
         fields: dict[str, FieldInfo] = getattr(self.model, "model_fields", {})
         return [(name, field) for name, field in fields.items() if self.has(name) and not field.is_required()]
+
+    @cached_property
+    def _filled_later(self) -> list[str]:
+        return [
+            name
+            for name, attribute in self.mapper.column_attrs.items()
+            for column in attribute.columns[:1]
+            if name == self.key_name or column.default is not None or column.server_default is not None
+        ]
+
+    @cached_property
+    def _made_key(self) -> Callable[[Any], Any] | None:
+        """Return the function by which SQLAlchemy makes a key; called here, rows are known by it."""
+        default = self.mapper.primary_key[0].default
+        return default.arg if isinstance(default, CallableColumnDefault) else None
+
+    @property
+    def is_counted(self) -> bool:
+        """Tell whether the database counts the keys up."""
+        column = self.mapper.primary_key[0]
+        return column is self.table.autoincrement_column
+
+    def returns_ids(self, create: type[BaseModel] | None) -> bool:
+        """Tell whether the id of a deleted row may come again: clients send it, or SQLite counts anew."""
+        if create is not None and self.key_name in create.model_fields:
+            return True
+        return self.is_counted and not self.table.dialect_options["sqlite"]["autoincrement"]
+
+    def referred(self, name: str) -> Column[Any] | None:
+        """Return the column that a foreign key leads to, None where this is none."""
+        keys = self.mapper.column_attrs[name].columns[0].foreign_keys
+        return next(iter(keys)).column if keys else None
 
     def attributes(self, columns: tuple[str, ...]) -> list[str]:
         """Return the attributes of the columns that a database names; those that it has not are left out."""

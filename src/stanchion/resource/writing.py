@@ -1,15 +1,24 @@
 """The statements that write one row, each narrowed to what the caller may reach."""
 
+import secrets
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Generic, TypeVar
 
+from pydantic import BaseModel
 from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from stanchion.concurrency import Precondition
 from stanchion.database import now, record, violated
-from stanchion.errors import ConflictError, DomainError, InvalidError, NotFoundError, PreconditionFailedError
+from stanchion.errors import (
+    ConflictError,
+    DomainError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    PreconditionFailedError,
+)
 from stanchion.resource.access import Access
 from stanchion.resource.table import Described
 
@@ -18,19 +27,38 @@ Row = TypeVar("Row")
 VERSION = "version"
 """The column that counts the changes of a row: its ETag."""
 UPDATED = "updated_at"
+_FIRST_VERSIONS = 2**30
+TAKEN = frozenset({"bulk", "export", "import", "events"})
+"""The last parts of the paths beside those of rows."""
+
+
+def new(body: BaseModel) -> dict[str, Any]:
+    """Return what a body gives for a new row: what was sent, and the schema's defaults.
+
+    None that was not sent stands for nothing: the model has its own default.
+    """
+    sent = body.model_fields_set
+    return {name: value for name, value in body.model_dump().items() if value is not None or name in sent}
 
 
 class Writer(Generic[Row]):
     """Writes rows of one table: each write is one statement, which names the versions that it may change.
 
-    `missing` is the 404 of this resource.
+    `missing` is the 404 of this resource. With `ids_return` an id that was deleted may come again: then
+    versions begin anywhere, so that no ETag of the row before is one of the row after (RFC 9110, 8.8.1).
+    `owner` names the column of whose a row is where only a user can make one.
     """
 
-    def __init__(self, table: Described, missing: type[NotFoundError]) -> None:
+    def __init__(
+        self, table: Described, missing: type[NotFoundError], *, owner: str = "", ids_return: bool = False
+    ) -> None:
         self.table, self.missing = table, missing
+        self._owner = owner
+        self._ids_return = ids_return and table.has(VERSION)
 
     async def create(self, access: Access[Row], values: Mapping[str, Any]) -> Row:
         """Insert a row. Raises ConflictError (409) and InvalidError (422), which name the field."""
+        await self.check(access, [values])
         made = self.made({**values, **access.values})
         async with self.named(access, made):
             statement = insert(access.model).values(made).returning(access.model)
@@ -47,19 +75,23 @@ class Writer(Generic[Row]):
         """
         if not values:
             return await self._unchanged(access, row_id, match)
-        row = await self._changed(access, row_id, {**values, **access.values}, *self._allowed(match))
+        await self.check(access, [values])
+        changed = {**self.sent(access, values), **access.changes}
+        row = await self._changed(access, row_id, changed, *self._allowed(match))
         if row is None:
             raise await self._why_not(access, row_id)
         return row
 
-    async def restore(self, access: Access[Row], row_id: Any, deleted_at: str) -> Row:
+    async def restore(self, access: Access[Row], row_id: Any, deleted_at: str, match: Precondition) -> Row:
         """Bring back a row that is marked as deleted; one that is not stays as it is.
 
-        Raises NotFoundError (404), and ConflictError (409) where another row has taken what is unique.
+        Raises NotFoundError (404), PreconditionFailedError (412), and ConflictError (409) where another row
+        has taken what is unique.
         """
         marked = self.table.column(deleted_at).is_not(None)
-        row = await self._changed(access, row_id, {deleted_at: None}, marked)
-        return await self._unchanged(access, row_id, Precondition(None)) if row is None else row
+        changed = {deleted_at: None, **access.changes}
+        row = await self._changed(access, row_id, changed, marked, *self._allowed(match))
+        return await self._unchanged(access, row_id, match) if row is None else row
 
     async def _changed(
         self, access: Access[Row], row_id: Any, values: Mapping[str, Any], *where: ColumnElement[bool]
@@ -101,12 +133,45 @@ class Writer(Generic[Row]):
             raise await self._why_not(access, row_id)
         record(access.session, "deleted", table=self.table.table.name, id=row_id)
 
+    def sent(self, access: Access[Row], values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what a client may change of what it sends: not what is filled in here."""
+        return {name: value for name, value in values.items() if name not in access.values}
+
     def made(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the columns of a new row, with the model's own defaults."""
+        """Return the columns of a new row, with the model's own defaults.
+
+        Raises InvalidError (422) for a key that no path can have, and ForbiddenError (403) where rows are
+        users' and none is asking.
+        """
         made = {**self.table.defaults(values), **values}
+        if self._owner and made.get(self._owner) is None:
+            raise ForbiddenError(f"Only a user can make a {self.table.words}.", "user_required")
+        self._check_key(made.get(self.table.key_name))
+        if self._ids_return and VERSION not in values:
+            made[VERSION] = secrets.randbelow(_FIRST_VERSIONS) + 1
         if UPDATED not in values and UPDATED in made and "created_at" in made:
             made[UPDATED] = made["created_at"]
         return made
+
+    def _check_key(self, key: Any) -> None:
+        if isinstance(key, str) and (not key or "/" in key or key in (".", "..") or key in TAKEN):
+            name = self.table.key_name
+            message = "This would be no address: it is empty, has a '/', or is a word of the API's own."
+            errors = [{"loc": ["body", name], "msg": message, "type": "unaddressable"}]
+            raise InvalidError(message, "unaddressable", errors=errors, loc=("body",))
+
+    async def check(self, access: Access[Row], items: Sequence[Mapping[str, Any]]) -> None:
+        """Look whether the caller may name the rows that the items refer to: a statement for each column.
+
+        Raises InvalidError (422), the same as for a row that is not there.
+        """
+        for name, other in access.references.items():
+            named = {item[name] for item in items if item.get(name) is not None and name not in access.values}
+            column = self.table.referred(name)
+            if named and column is not None:
+                there = select(column).where(column.in_(named), *other.where)
+                if set(await access.session.scalars(there)) != named:
+                    raise self.unknown([name])
 
     async def _unchanged(self, access: Access[Row], row_id: Any, match: Precondition) -> Row:
         statement = access.select().where(self.table.key == row_id, *self._allowed(match))
