@@ -13,7 +13,8 @@ TYPES = (
     "application/json-seq",
     "text/plain",
 )
-_READ_FOR = 3.0
+READ_FOR = 3.0
+"""Seconds for which a stream is read."""
 
 
 def streams(subject: Subject) -> Iterator[tuple[Operation, Exchange]]:
@@ -33,7 +34,7 @@ def streams(subject: Subject) -> Iterator[tuple[Operation, Exchange]]:
         if operation.method == "POST" and not media & set(TYPES):
             continue  # it would make something
         body = running.journey.body(operation) if operation.method == "POST" else None
-        exchange = running.ask(operation, json_body=body, read_for=_READ_FOR)
+        exchange = running.ask(operation, json_body=body, read_for=READ_FOR)
         if exchange.status == 200 and "content-length" not in exchange.response_headers:
             found = True
             yield operation, exchange
