@@ -444,7 +444,7 @@ class Resource(Generic[Row]):
         if self.deleted_at and not with_deleted:
             where.append(self.table.column(self.deleted_at).is_(None))
         if self._scope is not None:
-            where += _conditions(found["scope"])
+            where += conditions(found["scope"])
         session, caller = found["session"], found.get("caller")
         own: Access[Row] = Access(self.model, session, caller, tuple(where))
         return replace(
@@ -461,9 +461,9 @@ class Resource(Generic[Row]):
         return dict(values or {})
 
 
-def _conditions(scope: Any) -> list[ColumnElement[bool]]:
+def conditions(scope: Any) -> list[ColumnElement[bool]]:
     """Return what a `scope` answered. Raises TypeError for None: a forgotten branch shows no rows."""
-    found = [scope] if isinstance(scope, ColumnElement) else scope
-    if found is None or not all(isinstance(one, ColumnElement) for one in found):
+    found = list(scope) if isinstance(scope, list | tuple) else [scope]
+    if not all(isinstance(one, ColumnElement) for one in found):
         raise TypeError("`scope` returned no condition: for all rows return `()`.")
-    return list(found)
+    return found
