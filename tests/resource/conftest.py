@@ -1,7 +1,7 @@
 """A small shop: resources of several kinds, on each database, and how many statements a request takes."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -16,12 +16,14 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
+    Connection,
     Enum,
     ForeignKey,
     UniqueConstraint,
     event,
 )
 from sqlmodel import Field, Relationship, SQLModel, col
+from tests.databases import ENGINES, Renewable, renewable
 
 import stanchion
 from stanchion import Caller, Database
@@ -166,7 +168,7 @@ class Served:
     app: FastAPI
     caller: httpx2.AsyncClient
     database: Database
-    statements: list[str] = field(default_factory=list)
+    statements: list[str]
 
     def counted(self) -> int:
         """Return how many statements there were since this was last asked."""
@@ -233,19 +235,39 @@ def make(database: Database) -> FastAPI:
     return app
 
 
-@pytest.fixture
-async def shop(database_url: str) -> AsyncIterator[Served]:
-    database = Database(database_url)
+def create_tables(connection: Connection) -> None:
     tables = [SQLModel.metadata.tables[str(one.__tablename__)] for one in (Customer, Order, LineItem, Note)]
-    async with database.engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.create_all, tables=tables)
-    app = make(database)
-    async with client(app) as caller:
-        served = Served(app, caller, database)
+    SQLModel.metadata.create_all(connection, tables=tables)
+
+
+@dataclass
+class Built:
+    """The app and what it works on: built once, and put back for each test."""
+
+    app: FastAPI
+    database: Database
+    renewable: Renewable
+    statements: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="package", params=ENGINES)
+def built(request: pytest.FixtureRequest) -> Iterator[Built]:
+    with renewable(request, create_tables) as one:
+        database = Database(one.url)
+        built = Built(make(database), database, one)
 
         def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-            served.statements.append(statement)
+            built.statements.append(statement)
 
         event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-        yield served
-    await database.close()
+        yield built
+
+
+@pytest.fixture
+async def shop(built: Built) -> AsyncIterator[Served]:
+    """The shop, with empty tables."""
+    built.renewable.renew()
+    built.statements.clear()
+    async with client(built.app) as caller:
+        yield Served(built.app, caller, built.database, built.statements)
+    await built.database.close()

@@ -1,0 +1,89 @@
+"""Databases that are filled once: each test finds them as they were then, at the same URL.
+
+So the app over one can be made once too. What takes the time of a small test is not the database, it is
+FastAPI and Pydantic, which build a few hundred models for the routes of an app.
+"""
+
+import asyncio
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, make_url
+
+from stanchion import Database
+from stanchion.testing.postgres import Cluster
+
+Fill = Callable[[Connection], object]
+
+ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+"""For the `params` of a fixture that lasts longer than a test, and uses `renewable`."""
+
+
+class Renewable(ABC):
+    """A database at `url`, which `renew` puts back to what it was filled with: tables, rows and sequences."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @abstractmethod
+    def renew(self) -> None:
+        """Put the copy of the original in the place of what is there. Nobody may be at work in it."""
+
+
+class _File(Renewable):
+    def __init__(self, directory: Path, fill: Fill) -> None:
+        self._original, self._copy = directory / "original.db", directory / "test.db"
+        super().__init__(f"sqlite:///{self._copy}")
+        _fill(f"sqlite:///{self._original}", fill)
+
+    def renew(self) -> None:
+        for name in ("", "-wal", "-shm"):
+            self._copy.with_name(self._copy.name + name).unlink(missing_ok=True)
+        shutil.copyfile(self._original, self._copy)
+
+
+class _OnServer(Renewable):
+    def __init__(self, server: Cluster, fill: Fill) -> None:
+        self._server, self._original = server, server.create_database()
+        _fill(self._original, fill)
+        super().__init__(server.create_database(template=_name(self._original)))
+
+    def renew(self) -> None:
+        self._server.drop_database(self.url)
+        self._server.create_database(_name(self.url), template=_name(self._original))
+
+    def drop(self) -> None:
+        for url in (self.url, self._original):
+            self._server.drop_database(url)
+
+
+@contextmanager
+def renewable(request: pytest.FixtureRequest, fill: Fill) -> Iterator[Renewable]:
+    """Fill a database of the engine that is the fixture's `param`, with SQLAlchemy's synchronous API."""
+    if request.param == "sqlite":
+        temporary: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+        yield _File(temporary.mktemp("renewable"), fill)
+        return
+    database = _OnServer(request.getfixturevalue("postgres_server"), fill)
+    yield database
+    database.drop()
+
+
+def _fill(url: str, fill: Fill) -> None:
+    async def run() -> None:
+        database = Database(url)
+        try:
+            async with database.engine.begin() as connection:
+                await connection.run_sync(fill)
+        finally:
+            await database.close()
+
+    asyncio.run(run())
+
+
+def _name(url: str) -> str:
+    return make_url(url).database or ""
