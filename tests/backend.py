@@ -2,9 +2,7 @@
 
 import json
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.serving import PATIENCE, TEMPLATE, environment, free_port
+from tests.serving import TEMPLATE, client, free_port, uvicorn
 
 from stanchion.database import migrations
 from stanchion.secret import new_key
@@ -32,18 +30,20 @@ class Backend:
     def headers(self) -> dict[str, str]:
         return {"X-API-Key": self.key}
 
-    def client(self, **options: Any) -> httpx2.Client:
-        return httpx2.Client(base_url=self.url, timeout=PATIENCE, **options)
+    def client(self, headers: Mapping[str, str] | None = None) -> httpx2.Client:
+        caller = client(self.url)
+        caller.headers.update(headers or {})
+        return caller
 
     def log(self) -> list[dict[str, Any]]:
         lines = (self.directory / "log").read_text().splitlines()
         return [json.loads(line) for line in lines if line.startswith("{")]
 
     @contextmanager
-    def serving(self, **own: str) -> Iterator["subprocess.Popen[bytes]"]:
-        """Start the server; stop it, by its id, at the end."""
-        port = self.url.rpartition(":")[2]
-        command = [sys.executable, "-m", "uvicorn", "main:app", "--app-dir", str(TEMPLATE), "--port", port]
+    def serving(
+        self, app: str = "main:app", folder: Path = TEMPLATE, **own: str
+    ) -> Iterator["subprocess.Popen[bytes]"]:
+        """Start the server; stop it at the end."""
         settings = {
             "DATABASE_URL": self.database_url,
             "ENVIRONMENT": "test",
@@ -53,29 +53,9 @@ class Backend:
             "SIGN_UP_LIMIT": "100000/minute",
             "STREAM_INTERVAL": "0",
         }
-        with (self.directory / "log").open("a") as log:
-            process = subprocess.Popen(
-                command, cwd=self.directory, env=environment(**settings | own), stdout=log, stderr=log
-            )
-            try:
-                self._wait(process)
-                yield process
-            finally:
-                process.terminate()
-                try:
-                    process.wait(PATIENCE)
-                finally:
-                    process.kill()
-
-    def _wait(self, process: "subprocess.Popen[bytes]") -> None:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                httpx2.get(f"{self.url}/health", timeout=1).raise_for_status()
-                return
-            except httpx2.HTTPError:
-                time.sleep(0.05)
-        raise AssertionError((self.directory / "log").read_text())
+        port, log = int(self.url.rpartition(":")[2]), self.directory / "log"
+        with uvicorn(app, folder, port=port, log=log, **settings | own) as process:
+            yield process
 
 
 def make(directory: Path, database_url: str) -> Backend:

@@ -1,14 +1,21 @@
-"""For tests with a server of their own: a port, the template, and the lines that it prints, pasted."""
+"""For tests with a server of their own: a port, a process, and the lines that it prints, pasted."""
 
 import json
 import os
 import random
 import shlex
 import socket
+import subprocess
+import sys
+import time
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
+
+import httpx2
 
 import stanchion
 from stanchion.settings import Settings
@@ -36,6 +43,47 @@ def free_port() -> int:
 def environment(**settings: str) -> dict[str, str]:
     """Return the environment of this process with these settings, and no others of a backend."""
     return {name: value for name, value in os.environ.items() if name not in Settings.model_fields} | settings
+
+
+@contextmanager
+def uvicorn(
+    app: str, folder: Path, *, port: int, log: Path, **settings: str
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Serve `app`, such as "main:app", of `folder` beside its `log`; stop it, by its id, at the end.
+
+    What is called /health has answered when the block begins.
+    """
+    command = [sys.executable, "-m", "uvicorn", app, "--app-dir", str(folder), "--port", str(port)]
+    with log.open("a") as file:
+        process = subprocess.Popen(
+            command, cwd=log.parent, env=environment(**settings), stdout=file, stderr=file
+        )
+    try:
+        _wait(process, f"http://127.0.0.1:{port}/health", log)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        finally:
+            process.kill()
+
+
+def client(url: str) -> httpx2.Client:
+    """Return a client without TLS: to read the certificates takes it longer than any request here."""
+    return httpx2.Client(base_url=url, timeout=PATIENCE, verify=False)
+
+
+def _wait(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    with client("") as caller:
+        while time.monotonic() < deadline and process.poll() is None:
+            try:
+                caller.get(url, timeout=1).raise_for_status()
+                return
+            except httpx2.HTTPError:
+                time.sleep(0.02)
+    raise AssertionError(log.read_text())
 
 
 def paste(line: str) -> Any:

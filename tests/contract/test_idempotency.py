@@ -1,9 +1,6 @@
 """Idempotency-Key with real processes: twins on two of them at once, and a kill -9 in between."""
 
 import asyncio
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from sqlalchemy import text
-from tests.serving import PATIENCE, environment, free_port
+from tests.serving import PATIENCE, client, free_port, uvicorn
 
 from stanchion import Database
 from stanchion.database import migrations
@@ -33,37 +30,12 @@ class Shop:
 
     @contextmanager
     def serving(self, **settings: str) -> Iterator[str]:
-        """Start a process of it and yield its URL; stop it, by its id, at the end."""
-        url = f"http://127.0.0.1:{free_port()}"
-        command = [sys.executable, "-m", "uvicorn", "shop:app", "--app-dir", str(Path(__file__).parent)]
-        command += ["--port", url.rpartition(":")[2]]
-        with (self.directory / "log").open("a") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=self.directory,
-                env=environment() | {"DATABASE_URL": self.database_url} | settings,
-                stdout=log,
-                stderr=log,
-            )
-            try:
-                self._wait(url, process)
-                yield url
-            finally:
-                process.terminate()
-                try:
-                    process.wait(PATIENCE)
-                finally:
-                    process.kill()
-
-    def _wait(self, url: str, process: "subprocess.Popen[bytes]") -> None:
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and process.poll() is None:
-            try:
-                httpx2.get(f"{url}/health", timeout=1).raise_for_status()
-                return
-            except httpx2.HTTPError:
-                time.sleep(0.05)
-        raise AssertionError((self.directory / "log").read_text())
+        """Start a process of it and yield its URL; stop it at the end."""
+        port = free_port()
+        here, log = Path(__file__).parent, self.directory / "log"
+        own = {"DATABASE_URL": self.database_url} | settings
+        with uvicorn("shop:app", here, port=port, log=log, **own):
+            yield f"http://127.0.0.1:{port}"
 
     def count(self, table: str) -> int:
         async def ask() -> int:
@@ -85,7 +57,7 @@ def shop(database_url: str, tmp_path: Path) -> Shop:
 
 async def send_twins(urls: list[str]) -> list[httpx2.Response]:
     limits = httpx2.Limits(max_connections=TWINS)
-    async with httpx2.AsyncClient(timeout=PATIENCE, limits=limits) as caller:
+    async with httpx2.AsyncClient(timeout=PATIENCE, limits=limits, verify=False) as caller:
         return await asyncio.gather(
             *(
                 caller.post(f"{urls[twin % len(urls)]}/orders", json=ORDER, headers=KEY)
@@ -112,11 +84,11 @@ def test_twins_on_two_processes_make_one_row_and_equal_replies(shop: Shop) -> No
 @pytest.mark.parametrize(("die", "kept"), [("before", 0), ("after", 1)])
 def test_a_kill_before_the_reply(shop: Shop, die: str, kept: int) -> None:
     """Nothing where nothing was committed; else the row with its reply, which the retry gets."""
-    with shop.serving(DIE=die) as url, pytest.raises(httpx2.TransportError):
-        httpx2.post(f"{url}/orders", json=ORDER, headers=KEY, timeout=PATIENCE)
+    with shop.serving(DIE=die) as url, client(url) as caller, pytest.raises(httpx2.TransportError):
+        caller.post("/orders", json=ORDER, headers=KEY)
     assert (shop.count("orders"), shop.count("stanchion_replies")) == (kept, kept)
 
-    with shop.serving() as url, httpx2.Client(base_url=url, timeout=PATIENCE) as caller:
+    with shop.serving() as url, client(url) as caller:
         first, again = [caller.post("/orders", json=ORDER, headers=KEY) for _ in range(2)]
     assert (first.status_code, again.status_code, first.content) == (201, 201, again.content)
     assert ("Idempotent-Replayed" in first.headers) == bool(kept)
