@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fastapi import routing
+from fastapi.sse import _PING_INTERVAL
 from tests.backend import Backend, make
 
 WORDS = 40
@@ -42,7 +42,7 @@ def test_it_ends_when_the_client_leaves(tmp_path: Path) -> None:
 def test_a_heartbeat_in_a_long_pause(tmp_path: Path) -> None:
     backend = make(tmp_path, f"sqlite:///{tmp_path}/test.db")
     received = b""
-    assert routing._PING_INTERVAL <= 15  # seconds, in which no proxy gives a connection up
+    assert _PING_INTERVAL <= 15  # seconds, in which no proxy gives a connection up
     with (
         backend.serving("hasty:app", Path(__file__).parent, STREAM_INTERVAL="60"),
         backend.client(headers=backend.headers) as caller,
