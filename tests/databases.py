@@ -7,17 +7,17 @@ FastAPI and Pydantic, which build a few hundred models for the routes of an app.
 import asyncio
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, make_url
+from sqlalchemy import make_url
 
 from stanchion import Database
 from stanchion.testing.postgres import Cluster
 
-Fill = Callable[[Connection], object]
+Fill = Callable[[Database], Awaitable[object]]
 
 ENGINES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 """For the `params` of a fixture that lasts longer than a test, and uses `renewable`."""
@@ -63,7 +63,7 @@ class _OnServer(Renewable):
 
 @contextmanager
 def renewable(request: pytest.FixtureRequest, fill: Fill) -> Iterator[Renewable]:
-    """Fill a database of the engine that is the fixture's `param`, with SQLAlchemy's synchronous API."""
+    """Fill a database of the engine that is the fixture's `param`."""
     if request.param == "sqlite":
         temporary: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
         yield _File(temporary.mktemp("renewable"), fill)
@@ -77,8 +77,7 @@ def _fill(url: str, fill: Fill) -> None:
     async def run() -> None:
         database = Database(url)
         try:
-            async with database.engine.begin() as connection:
-                await connection.run_sync(fill)
+            await fill(database)
         finally:
             await database.close()
 

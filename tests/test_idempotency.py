@@ -1,6 +1,6 @@
 """Idempotency-Key: what is sent again has the first reply, and nothing runs twice."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from io import BytesIO
@@ -37,6 +37,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.datastructures import FormData
+from tests.databases import ENGINES, Renewable, renewable
 
 from stanchion import Caller, Database
 from stanchion.database import engine, now, sqlite
@@ -96,12 +97,22 @@ async def get_caller(request: Request) -> Caller:
     return Caller(key_id=int(key) if key else None, user_id=int(user))
 
 
-@pytest.fixture
-async def shop(database_url: str) -> AsyncIterator[Shop]:
-    database = Database(database_url)
+async def create_tables(database: Database) -> None:
     async with database.engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
         await connection.run_sync(store.metadata.create_all)
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def with_tables(request: pytest.FixtureRequest) -> Iterator[Renewable]:
+    with renewable(request, create_tables) as one:
+        yield one
+
+
+@pytest.fixture
+async def shop(with_tables: Renewable) -> AsyncIterator[Shop]:
+    with_tables.renew()
+    database = Database(with_tables.url)
     shop = Shop(database)
     session_of = Annotated[AsyncSession, Depends(database.get_session)]
 

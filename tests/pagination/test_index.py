@@ -1,11 +1,12 @@
 """A page is a walk along an index, however deep: no sort, no row that is passed over, on both databases."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import BigInteger, Column, Index, insert, select, text
 from sqlmodel import Field, SQLModel, col
+from tests.databases import ENGINES, renewable
 
 from stanchion.database import BigID, Database
 from stanchion.pagination import Sorting
@@ -28,15 +29,26 @@ class Indexed(SQLModel, table=True):
     rank: int
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url)
+async def fill(database: Database) -> None:
     table = SQLModel.metadata.tables["indexed_rows"]
     async with database.engine.begin() as connection:
         await connection.run_sync(SQLModel.metadata.create_all, tables=[table])
         rows = [{"id": one, "owner_id": one // EACH, "rank": one // 2} for one in range(1, ROWS + 1)]
         await connection.execute(insert(Indexed), rows)
         await connection.execute(text("ANALYZE"))
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def filled(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database with these rows, which no test changes."""
+    with renewable(request, fill) as one:
+        one.renew()
+        yield one.url
+
+
+@pytest.fixture
+async def database(filled: str) -> AsyncIterator[Database]:
+    database = Database(filled)
     yield database
     await database.close()
 

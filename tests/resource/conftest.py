@@ -16,7 +16,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
-    Connection,
     Enum,
     ForeignKey,
     UniqueConstraint,
@@ -235,9 +234,10 @@ def make(database: Database) -> FastAPI:
     return app
 
 
-def create_tables(connection: Connection) -> None:
+async def create_tables(database: Database) -> None:
     tables = [SQLModel.metadata.tables[str(one.__tablename__)] for one in (Customer, Order, LineItem, Note)]
-    SQLModel.metadata.create_all(connection, tables=tables)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(SQLModel.metadata.create_all, tables=tables)
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """KeyGuard: who may act for whom, and every way to be refused."""
 
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from pydantic import SecretStr
 from sqlalchemy import Column, MetaData, Table, insert
+from tests.databases import ENGINES, Renewable, renewable
 
 from stanchion.database import BigID, Database, now
 from stanchion.errors import handle_errors
@@ -25,21 +27,22 @@ users = Table("users", MetaData(), Column("id", BigID, primary_key=True))
 Keys = dict[str, str]
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url)
+@dataclass
+class Built:
+    """The app, its database, and a key of each kind, by name; the first is user 1's."""
+
+    app: FastAPI
+    database: Database
+    renewable: Renewable
+    keys: Keys
+
+
+async def create_keys(database: Database) -> Keys:
     async with database.engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
         await connection.run_sync(users.metadata.create_all)
         await connection.execute(insert(users), [{"id": 1}, {"id": 2}])
-    yield database
-    await database.close()
-
-
-@pytest.fixture
-async def keys(database: Database) -> Keys:
-    """A key of each kind, by name; the first is user 1's."""
-    soon, gone = now() + timedelta(minutes=1), now() - timedelta(seconds=1)
+    soon, gone = now() + timedelta(hours=1), now() - timedelta(seconds=1)
     async with database.transaction() as session:
         made = {
             "ada": await create(session, user_id=1, name="a", expires_at=soon),
@@ -51,7 +54,32 @@ async def keys(database: Database) -> Keys:
             "orphan": await create(session, user_id=99, name="a"),
         }
         await revoke(session, made["revoked"][0].id)
-    return {"service": SERVICE, "unknown": new_key(), **{name: secret for name, (_, secret) in made.items()}}
+    return {name: secret for name, (_, secret) in made.items()}
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def built(request: pytest.FixtureRequest) -> Iterator[Built]:
+    keys = {"service": SERVICE, "unknown": new_key()}
+
+    async def fill(database: Database) -> None:
+        keys.update(await create_keys(database))
+
+    with renewable(request, fill) as one:
+        database = Database(one.url)
+        guard = KeyGuard(database, service_key=SecretStr(SERVICE), users=users.c.id, hint="Look in .env.")
+        yield Built(guarded(guard), database, one, keys)
+
+
+@pytest.fixture
+async def database(built: Built) -> AsyncIterator[Database]:
+    built.renewable.renew()
+    yield built.database
+    await built.database.close()
+
+
+@pytest.fixture
+def keys(built: Built) -> Keys:
+    return built.keys
 
 
 def guarded(guard: KeyGuard) -> FastAPI:
@@ -69,9 +97,8 @@ def guarded(guard: KeyGuard) -> FastAPI:
 
 
 @pytest.fixture
-async def caller(database: Database) -> AsyncIterator[httpx2.AsyncClient]:
-    guard = KeyGuard(database, service_key=SecretStr(SERVICE), users=users.c.id, hint="Look in .env.")
-    async with client(guarded(guard)) as caller:
+async def caller(built: Built, database: Database) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client(built.app) as caller:
         yield caller
 
 
