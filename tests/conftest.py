@@ -1,6 +1,7 @@
 """For every test: the plugin of the library, asyncio alone under anyio, and logging left as it was."""
 
 import faulthandler
+import gc
 import logging
 import os
 from collections.abc import Generator, Iterator, MutableMapping
@@ -37,6 +38,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None):
         # This process runs no test. A run that is six times as long as it may be ends, and says so.
         faulthandler.dump_traceback_later(2400, exit=True)
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays: the collector need not walk it again, test after test, nor run so often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.hookimpl(wrapper=True)
