@@ -15,7 +15,8 @@ from tests.serving import PATIENCE, TEMPLATE, free_port, paste
 from stanchion.cli import server
 from stanchion.cli.dev import _announcement
 
-pytestmark = pytest.mark.measured
+measured = pytest.mark.measured
+"""For those that together run every line of the processes."""
 
 BAD_LEVEL = "LOG_LEVEL is not valid: "
 
@@ -42,6 +43,7 @@ def has_ipv6() -> bool:
     return True
 
 
+@measured
 def test_the_first_start_and_the_second(folder: Path, dev: Any) -> None:
     running = dev("--app-dir", str(TEMPLATE))
     post, get = (line for line in running.out.splitlines() if line.startswith("curl "))
@@ -65,6 +67,7 @@ def test_the_first_start_and_the_second(folder: Path, dev: Any) -> None:
     assert (folder / ".env").read_text() == written
 
 
+@measured
 @pytest.mark.slow
 def test_a_change_reloads(backend: Path, dev: Any) -> None:
     running = dev()
@@ -107,6 +110,7 @@ def test_it_ends_with_a_stream_open(backend: Path, dev: Any) -> None:
     assert "Traceback" not in running.err
 
 
+@measured
 def test_without_reload(backend: Path, dev: Any) -> None:
     running = dev("--no-reload", "--host", "0.0.0.0")
     assert running.url.startswith("http://127.0.0.1:")
@@ -124,6 +128,7 @@ def test_ipv6(folder: Path, host: str, url: str) -> None:
     assert f"\ncurl '{base}/api/todos' -H 'X-API-Key: st_key'\n" in _announcement(base, "st_key")
 
 
+@measured
 @pytest.mark.parametrize("option", [(), ("--no-reload",)])
 def test_settings_that_are_refused(backend: Path, start: Any, option: tuple[str, ...]) -> None:
     running = start("dev", "--port", "0", *option, LOG_LEVEL="LOUD")
@@ -143,6 +148,7 @@ def test_production_is_not_for_dev(backend: Path, call: Any, monkeypatch: pytest
     assert not (backend / ".env").exists()
 
 
+@measured
 def test_an_app_that_cannot_be_imported_waits_for_the_next_change(backend: Path, start: Any) -> None:
     source = (backend / "main.py").read_text()
     (backend / "main.py").write_text("import nowhere_at_all\n")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.serving import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.measured]
+pytestmark = pytest.mark.slow
 
 KEY = "st_ab2cd3ef_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG"
 READY = {"DATABASE_URL": "sqlite:///./a.db", "API_KEY": KEY}
@@ -31,6 +31,7 @@ def serve(start: Any, *options: str) -> Any:
     return server
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize(("workers", "how"), [("1", signal.SIGTERM), ("2", signal.SIGINT)])
 def test_it_serves_until_it_is_told_to_end(
     ready: Path, start: Any, workers: str, how: signal.Signals
@@ -59,6 +60,7 @@ def test_behind_a_proxy(ready: Path, start: Any) -> None:
     assert server.stop() == 0
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_an_app_that_fails_ends_it(ready: Path, start: Any, workers: str) -> None:
     (ready / "main.py").write_text("import nowhere_at_all\n")
