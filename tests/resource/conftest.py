@@ -1,7 +1,8 @@
 """A small shop: resources of several kinds, on each database, and how many statements a request takes."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -18,6 +19,7 @@ from sqlalchemy import (
     ColumnElement,
     Enum,
     ForeignKey,
+    MetaData,
     UniqueConstraint,
     event,
 )
@@ -234,12 +236,6 @@ def make(database: Database) -> FastAPI:
     return app
 
 
-async def create_tables(database: Database) -> None:
-    tables = [SQLModel.metadata.tables[str(one.__tablename__)] for one in (Customer, Order, LineItem, Note)]
-    async with database.engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.create_all, tables=tables)
-
-
 @dataclass
 class Built:
     """The app and what it works on: built once, and put back for each test."""
@@ -250,9 +246,18 @@ class Built:
     statements: list[str] = field(default_factory=list)
 
 
-@pytest.fixture(scope="package", params=ENGINES)
-def built(request: pytest.FixtureRequest) -> Iterator[Built]:
-    with renewable(request, create_tables) as one:
+@contextmanager
+def building(
+    request: pytest.FixtureRequest, make: Callable[[Database], FastAPI], *metadata: MetaData
+) -> Iterator[Built]:
+    """Build an app over a database with the tables of `metadata`; what it sends is noted."""
+
+    async def fill(database: Database) -> None:
+        async with database.engine.begin() as connection:
+            for one in metadata:
+                await connection.run_sync(one.create_all)
+
+    with renewable(request, fill) as one:
         database = Database(one.url)
         built = Built(make(database), database, one)
 
@@ -263,11 +268,32 @@ def built(request: pytest.FixtureRequest) -> Iterator[Built]:
         yield built
 
 
+@asynccontextmanager
+async def serving(built: Built) -> AsyncIterator[Served]:
+    """Serve it, as it was when it was built."""
+    built.renewable.renew()
+    built.statements.clear()
+    async with client(built.app, raise_app_exceptions=False) as caller:
+        yield Served(built.app, caller, built.database, built.statements)
+    await built.database.close()
+
+
+def tables(*models: type[SQLModel]) -> MetaData:
+    """Return the tables of these models alone, and those that they refer to."""
+    found = MetaData()
+    for model in models:
+        SQLModel.metadata.tables[str(model.__tablename__)].to_metadata(found)
+    return found
+
+
+@pytest.fixture(scope="package", params=ENGINES)
+def built(request: pytest.FixtureRequest) -> Iterator[Built]:
+    with building(request, make, tables(Customer, Order, LineItem, Note)) as built:
+        yield built
+
+
 @pytest.fixture
 async def shop(built: Built) -> AsyncIterator[Served]:
     """The shop, with empty tables."""
-    built.renewable.renew()
-    built.statements.clear()
-    async with client(built.app) as caller:
-        yield Served(built.app, caller, built.database, built.statements)
-    await built.database.close()
+    async with serving(built) as served:
+        yield served

@@ -2,19 +2,19 @@
 
 import re
 import uuid
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import Annotated, Any
 
-import httpx2
 import pytest
 from fastapi import Depends, FastAPI, Header
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
-from sqlalchemy import BigInteger, Column, ColumnElement, ForeignKey, MetaData, String, event, func
+from sqlalchemy import BigInteger, Column, ColumnElement, ForeignKey, MetaData, String, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlmodel import Field, SQLModel, col, delete
+from tests.databases import ENGINES
+from tests.resource.conftest import Built, Served, building, serving, tables
 
 import stanchion
 from stanchion import Caller, Database
@@ -24,7 +24,6 @@ from stanchion.idempotency import Idempotency
 from stanchion.idempotency.store import metadata as replies
 from stanchion.resource.resource import conditions
 from stanchion.signing import sign_with
-from stanchion.testing import client
 
 pytestmark = pytest.mark.anyio
 
@@ -155,25 +154,11 @@ async def misnamed() -> dict[str, str]:
     return {"maker": "?"}
 
 
-@dataclass
-class Desk:
-    """The app, and the statements that it has sent."""
-
-    app: FastAPI
-    call: httpx2.AsyncClient
-    database: Database
-    statements: list[str] = field(default_factory=list)
-
-    def counted(self) -> int:
-        count = len([one for one in self.statements if not one.startswith(("BEGIN", "PRAGMA"))])
-        self.statements.clear()
-        return count
-
-    async def task(self, **body: Any) -> dict[str, Any]:
-        made = await self.call.post("/tasks", json={"title": "a", **body}, headers={"X-User": "1"})
-        assert made.status_code == 201, made.text
-        found: dict[str, Any] = made.json()
-        return found
+async def new_task(desk: Served, **body: Any) -> dict[str, Any]:
+    made = await desk.caller.post("/tasks", json={"title": "a", **body}, headers={"X-User": "1"})
+    assert made.status_code == 201, made.text
+    found: dict[str, Any] = made.json()
+    return found
 
 
 def make(database: Database) -> FastAPI:
@@ -219,79 +204,71 @@ def make(database: Database) -> FastAPI:
     return app
 
 
+@pytest.fixture(scope="module", params=ENGINES)
+def office(request: pytest.FixtureRequest) -> Iterator[Built]:
+    with building(request, make, tables(Parcel, Task, Diary), Base.metadata, replies) as built:
+        yield built
+
+
 @pytest.fixture
-async def desk(database_url: str) -> AsyncIterator[Desk]:
-    database = Database(database_url)
-    tables = [SQLModel.metadata.tables[str(one.__tablename__)] for one in (Parcel, Task, Diary)]
-    async with database.engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.create_all, tables=tables)
-        await connection.run_sync(Base.metadata.create_all)
-        await connection.run_sync(replies.create_all)
-    app = make(database)
-    async with client(app, raise_app_exceptions=False) as call:
-        desk = Desk(app, call, database)
-
-        def note(_: Any, __: Any, statement: str, *___: Any) -> None:
-            desk.statements.append(statement)
-
-        event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-        yield desk
-    await database.close()
+async def desk(office: Built) -> AsyncIterator[Served]:
+    async with serving(office) as served:
+        yield served
 
 
-async def test_defaults_of_the_schema_are_stored(desk: Desk) -> None:
-    one = await desk.task()
+async def test_defaults_of_the_schema_are_stored(desk: Served) -> None:
+    one = await new_task(desk)
     assert (one["priority"], one["colour"]) == (3, "red")  # None stands for nothing: the model's own
-    many = await desk.call.post("/tasks/bulk", json=[{"title": "b"}, {"title": "c", "priority": 5}])
+    many = await desk.caller.post("/tasks/bulk", json=[{"title": "b"}, {"title": "c", "priority": 5}])
     assert [item["priority"] for item in many.json()] == [3, 5]
 
 
-async def test_the_database_fills_in_what_only_it_can(desk: Desk) -> None:
-    assert (await desk.task())["madeAt"]
+async def test_the_database_fills_in_what_only_it_can(desk: Served) -> None:
+    assert (await new_task(desk))["madeAt"]
 
 
-async def test_a_key_that_sqlalchemy_makes(desk: Desk) -> None:
+async def test_a_key_that_sqlalchemy_makes(desk: Served) -> None:
     titles = [str(number) for number in range(30)]
-    made = await desk.call.post("/stamps/bulk", json=[{"title": one} for one in titles])
+    made = await desk.caller.post("/stamps/bulk", json=[{"title": one} for one in titles])
     assert [one["title"] for one in made.json()] == titles
-    assert (await desk.call.post("/stamps", json={"title": "x"})).status_code == 201
+    assert (await desk.caller.post("/stamps", json={"title": "x"})).status_code == 201
 
 
-async def test_a_change_that_takes_a_row_out_of_sight(desk: Desk) -> None:
-    ids = [(await desk.task())["id"] for _ in range(2)]
-    moved = await desk.call.patch("/tasks/bulk", json=[{"id": one, "shelf": "old"} for one in ids])
+async def test_a_change_that_takes_a_row_out_of_sight(desk: Served) -> None:
+    ids = [(await new_task(desk))["id"] for _ in range(2)]
+    moved = await desk.caller.patch("/tasks/bulk", json=[{"id": one, "shelf": "old"} for one in ids])
     assert [one["shelf"] for one in moved.json()] == ["old", "old"]
-    assert (await desk.call.get("/tasks")).json() == []
+    assert (await desk.caller.get("/tasks")).json() == []
 
 
-async def test_whom_a_hook_refuses_is_told_no_reply_that_was_stored(desk: Desk) -> None:
+async def test_whom_a_hook_refuses_is_told_no_reply_that_was_stored(desk: Served) -> None:
     key = {"Idempotency-Key": "k"}
-    first = await desk.call.post("/tasks", json={"title": "a"}, headers=key)
-    again = await desk.call.post("/tasks", json={"title": "a"}, headers=key)
+    first = await desk.caller.post("/tasks", json={"title": "a"}, headers=key)
+    again = await desk.caller.post("/tasks", json={"title": "a"}, headers=key)
     assert (again.json(), again.headers["Idempotent-Replayed"]) == (first.json(), "true")
-    refused = await desk.call.post("/tasks", json={"title": "a"}, headers={**key, "X-Shelf": "closed"})
+    refused = await desk.caller.post("/tasks", json={"title": "a"}, headers={**key, "X-Shelf": "closed"})
     assert (refused.status_code, refused.json()["error"]) == (403, "closed")
 
 
-async def test_a_scope_that_forgets_a_branch_shows_nothing(desk: Desk) -> None:
-    await desk.task()
-    assert len((await desk.call.get("/tasks", headers={"X-Shelf": "all"})).json()) == 1
+async def test_a_scope_that_forgets_a_branch_shows_nothing(desk: Served) -> None:
+    await new_task(desk)
+    assert len((await desk.caller.get("/tasks", headers={"X-Shelf": "all"})).json()) == 1
     for method, url in (("GET", "/tasks"), ("DELETE", "/tasks/1"), ("GET", "/tasks/export")):
-        answer = await desk.call.request(method, url, headers={"X-Shelf": "forgotten"})
+        answer = await desk.caller.request(method, url, headers={"X-Shelf": "forgotten"})
         assert answer.status_code == 500
 
 
 @pytest.mark.parametrize("query", ["", "?on_error=continue"])
-async def test_what_is_missing_is_found_without_asking_for_each(desk: Desk, query: str) -> None:
+async def test_what_is_missing_is_found_without_asking_for_each(desk: Served, query: str) -> None:
     counts = []
     for count in (4, 200):
-        made = await desk.call.post("/tasks/bulk", json=[{"title": "a"}] * count)
+        made = await desk.caller.post("/tasks/bulk", json=[{"title": "a"}] * count)
         ids = [one["id"] for one in made.json()] + [2**40, 2**41]
         desk.counted()
         changes = [{"id": one, "title": "b"} for one in ids]
-        changed = await desk.call.patch(f"/tasks/bulk{query}", json=changes)
+        changed = await desk.caller.patch(f"/tasks/bulk{query}", json=changes)
         changed_with = desk.counted()
-        deleted = await desk.call.request("DELETE", f"/tasks/bulk{query}", json=ids)
+        deleted = await desk.caller.request("DELETE", f"/tasks/bulk{query}", json=ids)
         counts.append((changed_with, desk.counted()))
         if query:
             assert [one["status"] for one in changed.json()] == [200] * count + [404, 404]
@@ -306,129 +283,129 @@ async def test_what_is_missing_is_found_without_asking_for_each(desk: Desk, quer
     assert counts[0] == counts[1]
 
 
-async def test_what_the_database_refuses_is_found_by_halves(desk: Desk) -> None:
+async def test_what_the_database_refuses_is_found_by_halves(desk: Served) -> None:
     body = [{"code": f"p{number}", "title": "x"} for number in range(200)]
     body[150]["code"] = "p7"
     desk.counted()
-    refused = await desk.call.post("/parcels/bulk", json=body)
+    refused = await desk.caller.post("/parcels/bulk", json=body)
     assert (refused.status_code, refused.json()["errors"][0]["loc"]) == (409, ["body", 150, "code"])
     assert desk.counted() < 60
-    told = await desk.call.post("/parcels/bulk", json=[{"code": "p", "title": "x"}] * 300)
+    told = await desk.caller.post("/parcels/bulk", json=[{"code": "p", "title": "x"}] * 300)
     assert len(told.json()["errors"]) == 100
-    done = await desk.call.post("/parcels/bulk?on_error=continue", json=body)
+    done = await desk.caller.post("/parcels/bulk?on_error=continue", json=body)
     assert [index for index, one in enumerate(done.json()) if one["status"] != 201] == [150]
 
 
-async def test_a_value_out_of_range_is_one_items_affair(desk: Desk) -> None:
+async def test_a_value_out_of_range_is_one_items_affair(desk: Served) -> None:
     body = [{"title": "a"}, {"title": "b", "priority": 10**20}, {"title": "c"}]
-    done = await desk.call.post("/tasks/bulk?on_error=continue", json=body)
+    done = await desk.caller.post("/tasks/bulk?on_error=continue", json=body)
     assert [one["status"] for one in done.json()] == [201, 422, 201]
-    refused = await desk.call.post("/tasks/bulk", json=body)
+    refused = await desk.caller.post("/tasks/bulk", json=body)
     assert (refused.status_code, refused.json()["errors"][0]["loc"]) == (422, ["body", 1])
 
 
-async def test_many_have_the_names_that_one_has(desk: Desk) -> None:
-    one = await desk.task()
-    (many,) = (await desk.call.post("/tasks/bulk", json=[{"title": "a"}])).json()
-    (told,) = (await desk.call.post("/tasks/bulk?on_error=continue", json=[{"title": "a"}])).json()
+async def test_many_have_the_names_that_one_has(desk: Served) -> None:
+    one = await new_task(desk)
+    (many,) = (await desk.caller.post("/tasks/bulk", json=[{"title": "a"}])).json()
+    (told,) = (await desk.caller.post("/tasks/bulk?on_error=continue", json=[{"title": "a"}])).json()
     assert one.keys() == many.keys() == told["item"].keys() >= {"madeBy", "changedBy"}
 
 
-async def test_an_id_that_comes_again_has_another_version(desk: Desk) -> None:
+async def test_an_id_that_comes_again_has_another_version(desk: Served) -> None:
     tags = []
     for title in ("one", "two"):
-        made = await desk.call.post("/parcels", json={"code": "a", "title": title})
+        made = await desk.caller.post("/parcels", json={"code": "a", "title": title})
         tags.append(made.headers["ETag"])
-        stale = await desk.call.get("/parcels/a", headers={"If-None-Match": tags[0]})
+        stale = await desk.caller.get("/parcels/a", headers={"If-None-Match": tags[0]})
         assert stale.status_code == (304 if title == "one" else 200)
-        changed = await desk.call.patch(
+        changed = await desk.caller.patch(
             "/parcels/a", json={"title": "x"}, headers={"If-Match": tags[0]} if title == "two" else {}
         )
         assert changed.status_code == (200 if title == "one" else 412)
-        await desk.call.delete("/parcels/a")
+        await desk.caller.delete("/parcels/a")
     assert tags[0] != tags[1]
 
 
-async def test_what_is_filled_in_when(desk: Desk) -> None:
-    one = await desk.task()
+async def test_what_is_filled_in_when(desk: Served) -> None:
+    one = await new_task(desk)
     assert (one["madeBy"], one["changedBy"]) == ("user 1", "")
     sent = {"title": "b", "made_by": "me"}
-    changed = await desk.call.patch(f"/tasks/{one['id']}", json=sent, headers={"X-User": "2"})
+    changed = await desk.caller.patch(f"/tasks/{one['id']}", json=sent, headers={"X-User": "2"})
     assert (changed.json()["madeBy"], changed.json()["changedBy"]) == ("user 1", "user 2")
-    many = await desk.call.patch("/tasks/bulk", json=[{"id": one["id"], **sent}], headers={"X-User": "3"})
+    many = await desk.caller.patch("/tasks/bulk", json=[{"id": one["id"], **sent}], headers={"X-User": "3"})
     assert [(each["madeBy"], each["changedBy"]) for each in many.json()] == [("user 1", "user 3")]
-    assert (await desk.call.delete(f"/tasks/{one['id']}", headers={"X-User": "4"})).status_code == 204
-    back = await desk.call.post(f"/tasks/{one['id']}/restore", headers={"X-User": "5"})
+    assert (await desk.caller.delete(f"/tasks/{one['id']}", headers={"X-User": "4"})).status_code == 204
+    back = await desk.caller.post(f"/tasks/{one['id']}/restore", headers={"X-User": "5"})
     assert (back.json()["madeBy"], back.json()["changedBy"]) == ("user 1", "user 5")
-    assert (await desk.call.post("/wrong", json={"title": "a"})).status_code == 500
+    assert (await desk.caller.post("/wrong", json={"title": "a"})).status_code == 500
 
 
-async def test_rows_that_are_somebodys_are_made_by_somebody(desk: Desk) -> None:
-    refused = await desk.call.post("/diaries", json={})
+async def test_rows_that_are_somebodys_are_made_by_somebody(desk: Served) -> None:
+    refused = await desk.caller.post("/diaries", json={})
     assert (refused.status_code, refused.json()["error"]) == (403, "user_required")
-    many = await desk.call.post("/diaries/bulk", json=[{}])
+    many = await desk.caller.post("/diaries/bulk", json=[{}])
     assert (many.status_code, many.json()["error"]) == (403, "user_required")
-    assert (await desk.call.post("/diaries", json={}, headers={"X-User": "1"})).status_code == 201
-    assert (await desk.call.get("/diaries")).json() == []
+    assert (await desk.caller.post("/diaries", json={}, headers={"X-User": "1"})).status_code == 201
+    assert (await desk.caller.get("/diaries")).json() == []
     paths = desk.app.openapi()["paths"]
     assert "403" in paths["/diaries"]["post"]["responses"]
 
 
-async def test_a_restore_keeps_the_version_that_is_asked_for(desk: Desk) -> None:
-    one = await desk.task()
+async def test_a_restore_keeps_the_version_that_is_asked_for(desk: Served) -> None:
+    one = await new_task(desk)
     url = f"/tasks/{one['id']}"
-    await desk.call.delete(url)
+    await desk.caller.delete(url)
     for tag, status in (('"1"', 412), ('"2"', 200), ('"2"', 412), ('"3"', 200)):
-        assert (await desk.call.post(f"{url}/restore", headers={"If-Match": tag})).status_code == status
+        assert (await desk.caller.post(f"{url}/restore", headers={"If-Match": tag})).status_code == status
     assert "412" in desk.app.openapi()["paths"]["/tasks/{task_id}/restore"]["post"]["responses"]
 
 
-async def test_a_key_that_clients_send(desk: Desk) -> None:
+async def test_a_key_that_clients_send(desk: Served) -> None:
     paths = desk.app.openapi()["paths"]
     for path in ("/parcels", "/parcels/bulk", "/parcels/import"):
         assert "409" in paths[path]["post"]["responses"]
-    assert (await desk.call.post("/parcels", json={"code": "a", "title": "x"})).status_code == 201
-    assert (await desk.call.post("/parcels", json={"code": "a", "title": "x"})).status_code == 409
+    assert (await desk.caller.post("/parcels", json={"code": "a", "title": "x"})).status_code == 201
+    assert (await desk.caller.post("/parcels", json={"code": "a", "title": "x"})).status_code == 409
     for code in ("", "a/b", "export", "bulk", ".", ".."):
-        refused = await desk.call.post("/parcels", json={"code": code, "title": "x"})
+        refused = await desk.caller.post("/parcels", json={"code": code, "title": "x"})
         assert (refused.status_code, refused.json()["errors"][0]["loc"]) == (422, ["body", "code"]), code
 
 
-async def test_nothing_to_change_changes_nothing(desk: Desk) -> None:
-    one = await desk.task()
+async def test_nothing_to_change_changes_nothing(desk: Served) -> None:
+    one = await new_task(desk)
     url = f"/tasks/{one['id']}"
     for answer in (
-        await desk.call.patch(url, json={}),
-        await desk.call.patch("/tasks/bulk", json=[{"id": one["id"]}]),
+        await desk.caller.patch(url, json={}),
+        await desk.caller.patch("/tasks/bulk", json=[{"id": one["id"]}]),
     ):
         assert answer.status_code == 200
-    assert (await desk.call.get(url)).headers["ETag"] == '"1"'
+    assert (await desk.caller.get(url)).headers["ETag"] == '"1"'
 
 
-async def test_ids_that_are_named_oddly(desk: Desk) -> None:
-    ids = [(await desk.task())["id"] for _ in range(2)]
+async def test_ids_that_are_named_oddly(desk: Served) -> None:
+    ids = [(await new_task(desk))["id"] for _ in range(2)]
     for body in ([True], ["1"], [1.5]):
-        refused = await desk.call.request("DELETE", "/tasks/bulk", json=body)
+        refused = await desk.caller.request("DELETE", "/tasks/bulk", json=body)
         assert (refused.status_code, refused.json()["errors"][0]["loc"]) == (422, ["body", 0])
-    twice = await desk.call.request("DELETE", "/tasks/bulk", json=[*ids, ids[0]])
+    twice = await desk.caller.request("DELETE", "/tasks/bulk", json=[*ids, ids[0]])
     assert (twice.status_code, twice.json()["errors"][0]["loc"]) == (422, ["body", 2])
     changes = [{"id": ids[0], "title": title} for title in ("x", "y")]
-    assert (await desk.call.patch("/tasks/bulk", json=changes)).status_code == 422
-    assert len((await desk.call.get("/tasks")).json()) == 2
+    assert (await desk.caller.patch("/tasks/bulk", json=changes)).status_code == 422
+    assert len((await desk.caller.get("/tasks")).json()) == 2
 
 
-async def test_an_endpoint_by_hand_asks_who_may_write(desk: Desk) -> None:
-    one = await desk.task()
+async def test_an_endpoint_by_hand_asks_who_may_write(desk: Served) -> None:
+    one = await new_task(desk)
     url = f"/tasks/{one['id']}/archive"
-    assert (await desk.call.post(url, headers={"X-Shelf": "closed"})).status_code == 403
-    assert (await desk.call.post(url)).status_code == 200
-    assert (await desk.call.post(url)).status_code == 404
+    assert (await desk.caller.post(url, headers={"X-Shelf": "closed"})).status_code == 403
+    assert (await desk.caller.post(url)).status_code == 200
+    assert (await desk.caller.post(url)).status_code == 404
 
 
-async def test_a_row_that_may_not_go(desk: Desk) -> None:
-    await desk.call.post("/parcels", json={"code": "a", "title": "x"})
-    await desk.call.post("/diaries", json={"parcel": "a"}, headers={"X-User": "1"})
-    refused = await desk.call.delete("/parcels/a")
+async def test_a_row_that_may_not_go(desk: Served) -> None:
+    await desk.caller.post("/parcels", json={"code": "a", "title": "x"})
+    await desk.caller.post("/diaries", json={"parcel": "a"}, headers={"X-User": "1"})
+    refused = await desk.caller.delete("/parcels/a")
     assert (refused.status_code, refused.json()["error"]) == (409, "still_referenced")
     with pytest.raises(ConflictError):
         async with desk.database.transaction() as session:
