@@ -2,24 +2,22 @@
 
 import csv
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import asynccontextmanager
 from io import StringIO
-from typing import Any
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any
 
 import anyio
 import pytest
 import uvicorn
-from fastapi import FastAPI
-from sqlalchemy import text
-from sqlmodel import SQLModel
-from tests.resource.conftest import (
-    Customer,
-    CustomerResponse,
-    Order,
-    OrderResponse,
-    Served,
-    get_caller,
-)
+from fastapi import Depends, FastAPI, Header
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlmodel import SQLModel, col
+from tests.resource.conftest import Customer, CustomerResponse, OrderResponse, Served
 from tests.serving import free_port
 
 import stanchion
@@ -210,10 +208,10 @@ async def test_over_http_only_a_whole_file_has_a_last_chunk(
     await make(shop, 50)
     after = export.Walk.after
 
-    async def some(walk: export.Walk, row: Any) -> export.Batch:
+    async def some(walk: export.Walk, row: Any, limit: int) -> export.Batch:
         if breaks and row.number > 30:
             raise UnavailableError
-        return await after(walk, row)
+        return await after(walk, row, limit)
 
     monkeypatch.setattr(export.Walk, "after", some)
     port = free_port()
@@ -241,40 +239,110 @@ async def test_what_fails_at_once_has_an_answer_of_its_own(shop: Served) -> None
     assert (answer.status_code, answer.json()["error"]) == (500, "internal_server_error")
 
 
-async def test_a_session_of_ones_own(sqlite_url: str) -> None:
-    own = Database(sqlite_url)
-
-    async def get_session() -> Any:
-        async with own.transaction() as session:
-            yield session
-
-    class WithoutDatabase(stanchion.Resource[Any]):
-        session = get_session
-        caller = get_caller
-
-    with pytest.raises(ValueError, match="set `database` in the class to a Database"):
-        WithoutDatabase(Order, response=OrderResponse).router(prefix="/orders")
-    WithoutDatabase(Order, response=OrderResponse).router(prefix="/orders", without=["export"])
-
-    class WithDatabase(WithoutDatabase):
-        database = own
-
-    customers = WithDatabase(Customer, response=CustomerResponse)
+def customers_of(kind: type[stanchion.Resource[Any]]) -> FastAPI:
     app = FastAPI()
     handle_errors(app)
     sign_with(app, "the secret of this shop")
-    app.include_router(customers.router(prefix="/customers"))
-    async with own.engine.begin() as connection:
+    app.include_router(kind(Customer, response=CustomerResponse).router(prefix="/customers"))
+    return app
+
+
+async def with_customers(database: Database, *names: str) -> None:
+    async with database.engine.begin() as connection:
         await connection.run_sync(
             SQLModel.metadata.create_all, tables=[SQLModel.metadata.tables["resource_customers"]]
         )
-    async with own.transaction() as session:
-        session.add_all(Customer(name=f"c{number}") for number in range(25))
-    async with client(app) as caller:
-        answer = await caller.get("/customers/export")
-        assert [one["name"] for one in lines(answer.text)] == [f"c{number}" for number in range(25)]
-        assert (await caller.post("/customers/import")).status_code == 404
+    async with database.transaction() as session:
+        session.add_all(Customer(name=name) for name in names)
+
+
+def narrow(state: ORMExecuteState) -> None:
+    if tenant := state.session.info.get("tenant"):
+        mine = with_loader_criteria(Customer, col(Customer.name).startswith(tenant))
+        state.statement = state.statement.options(mine)
+
+
+async def test_each_batch_is_read_as_the_project_prepares_it(database_url: str) -> None:
+    own = Database(database_url)
+
+    async def tenant_session(
+        session: Annotated[AsyncSession, Depends(own.get_session)], x_tenant: Annotated[str, Header()]
+    ) -> AsyncSession:
+        session.info["tenant"] = x_tenant
+        return session
+
+    class WithoutSessions(stanchion.Resource[Any]):
+        session = tenant_session
+
+    with pytest.raises(ValueError, match="set `sessions` in the class"):
+        customers_of(WithoutSessions)
+    WithoutSessions(Customer, response=CustomerResponse).router(prefix="/customers", without=["export"])
+
+    async def tenant_sessions(x_tenant: Annotated[str, Header()]) -> Any:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[AsyncSession]:
+            async with own.read() as session:
+                session.info["tenant"] = x_tenant
+                yield session
+
+        return opened
+
+    class WithSessions(WithoutSessions):
+        sessions = tenant_sessions
+
+    await with_customers(own, *(f"{tenant}{number}" for number in range(150) for tenant in "ab"))
+    event.listen(Session, "do_orm_execute", narrow)
+    try:
+        async with client(customers_of(WithSessions)) as caller:
+            answer = await caller.get("/customers/export", headers={"X-Tenant": "a"})
+    finally:
+        event.remove(Session, "do_orm_execute", narrow)
+    assert [one["name"] for one in lines(answer.text)] == [f"a{number}" for number in range(150)]
     await own.close()
+
+
+async def test_an_override_stands_in_for_the_whole_file(shop: Served, tmp_path: Path) -> None:
+    class Resource(stanchion.Resource[Any]):
+        session = shop.database.get_session
+
+    other = Database(f"sqlite:///{tmp_path}/other.db")
+    names = [f"test{number}" for number in range(150)]
+    await with_customers(shop.database, *(f"production{number}" for number in range(150)))
+    await with_customers(other, *names)
+    app = customers_of(Resource)
+
+    async def get_session() -> AsyncIterator[AsyncSession]:
+        async with other.read() as session:
+            yield session
+
+    async with client(app, raise_app_exceptions=False) as caller:
+        app.dependency_overrides[shop.database.get_session] = other.get_session
+        answer = await caller.get("/customers/export")
+        assert [one["name"] for one in lines(answer.text)] == names
+        app.dependency_overrides[shop.database.get_session] = get_session
+        refused = await caller.get("/customers/export")
+        assert (refused.status_code, refused.json()["error"]) == (500, "internal_server_error")
+        assert len((await caller.get("/customers?limit=200")).json()) == 150
+    await other.close()
+
+
+async def test_wide_rows_come_in_small_batches(shop: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, "FIRST", 4)
+    monkeypatch.setattr(export, "BATCH", 1000)
+    monkeypatch.setattr(export, "_AT_ONCE", 10_000)
+    body = [{"number": number, "note": "x" * (2500 if number < 30 else 10)} for number in range(400)]
+    assert (await shop.caller.post("/v1/orders/bulk", json=body, headers=ADA)).status_code == 201
+    sizes: list[int] = []
+
+    async def reads(count: int) -> None:
+        sizes.append(line.chunks[count - 1].count(b"\n"))
+
+    line = Line(shop, reads)
+    await line.ask()
+    assert sizes[:10] == [4, 3, 3, 3, 3, 3, 3, 3, 3, 3]
+    assert sum(sizes) == 400
+    assert max(sizes) < 100  # ten thousand bytes of narrow ones
+    assert [after <= 10 * before for before, after in pairwise(sizes)] == [True] * (len(sizes) - 1)
 
 
 async def test_its_document(shop: Served) -> None:

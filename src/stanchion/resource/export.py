@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import ColumnElement
 from starlette.responses import StreamingResponse
 
-from stanchion.database import Database
 from stanchion.pagination import Order
 from stanchion.resource.access import Access
 from stanchion.resource.endpoints import Endpoint
@@ -19,14 +18,19 @@ from stanchion.resource.formats import Format, JSONLines, Name, Table
 from stanchion.resource.names import columns, told_empty
 from stanchion.resource.sample import sample
 from stanchion.resource.signature import typed
+from stanchion.resource.sources import Opener, source
 
 if TYPE_CHECKING:
     from stanchion.resource.resource import Resource
 
 BATCH = 1000
-"""Rows that are read at a time."""
-FIRST = 100
-"""Rows of the first batch, so that the first bytes leave soon."""
+"""Rows that are read at a time, at most."""
+FIRST = 10
+"""Rows of the first batch: nobody knows yet how wide they are, and its bytes leave soon."""
+_GROWTH = 10
+"""How many times as many rows a batch may have as the one before it, which may have had the narrow ones."""
+_AT_ONCE = 1024 * 1024
+"""Bytes that a batch should have, as the one before it lets expect."""
 
 
 class ExportQuery(BaseModel):
@@ -52,7 +56,7 @@ class Walk:
     Between two batches nothing is held, neither a connection nor a cursor: a client may be slow.
     """
 
-    database: Database
+    opened: Opener
     access: Access[Any]
     where: tuple[ColumnElement[bool], ...]
     order: Order
@@ -61,11 +65,11 @@ class Walk:
         """Return the first batch, read in the request's own session."""
         return await self._read(self.access, FIRST)
 
-    async def after(self, row: Any) -> Batch:
+    async def after(self, row: Any, limit: int) -> Batch:
         """Return the batch that comes after a row."""
         place = [getattr(row, key.name) for key in self.order.keys]
-        async with self.database.read() as session:
-            return await self._read(replace(self.access, session=session), BATCH, self.order.after(place))
+        async with self.opened() as session:
+            return await self._read(replace(self.access, session=session), limit, self.order.after(place))
 
     async def _read(self, access: Access[Any], limit: int, *place: ColumnElement[bool]) -> Batch:
         statement = access.select().where(*self.where, *place).order_by(*self.order.clauses).limit(limit)
@@ -86,11 +90,9 @@ def export(resource: "Resource[Any]") -> Endpoint:
     many, plural = resource.table.plural.replace("_", " "), resource.table.plural
     file = re.sub(r"[^A-Za-z0-9_-]", "_", plural)
 
-    database = resource.source
-
-    async def rows(query: Any, access: Access[Any]) -> StreamingResponse:
+    async def rows(query: Any, access: Access[Any], opened: Opener) -> StreamingResponse:
         where = () if filters is None else tuple(filters.where(query))
-        walk = Walk(database, access, where, sorting.order(query.sort))
+        walk = Walk(opened, access, where, sorting.order(query.sort))
         # Before the response begins: what the database refuses here still has an answer of its own.
         first = await walk.first()
         chosen = formats[query.format]
@@ -109,7 +111,11 @@ def export(resource: "Resource[Any]") -> Endpoint:
         rows,
         f"export_{plural}",
         doc,
-        {"query": Annotated[query_type, Query()], "access": resource.reading},
+        {
+            "query": Annotated[query_type, Query()],
+            "access": resource.reading,
+            "opened": source(type(resource).sessions, type(resource).session),
+        },
     )
     return Endpoint(
         "export",
@@ -130,11 +136,15 @@ async def _encoded(
     def encode(begin: bytes = b"") -> bytes:
         return begin + chosen.encode([resource.shown(row) for row in batch.rows])
 
+    limit = FIRST
     # In a thread: of a thousand rows it takes tens of milliseconds.
-    yield await anyio.to_thread.run_sync(encode, chosen.begin())
+    encoded = await anyio.to_thread.run_sync(encode, chosen.begin())
+    yield encoded
     while not batch.is_last:
-        batch = await walk.after(batch.rows[-1])
-        yield await anyio.to_thread.run_sync(encode)
+        limit = max(1, min(BATCH, _GROWTH * limit, _AT_ONCE * len(batch.rows) // len(encoded)))
+        batch = await walk.after(batch.rows[-1], limit)
+        encoded = await anyio.to_thread.run_sync(encode)
+        yield encoded
 
 
 def _documented(resource: "Resource[Any]", formats: Any, file: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement
 from sqlalchemy.orm.interfaces import ORMOption
 
 from stanchion.concurrency import IfMatch, IfNoneMatch, Precondition, etag
-from stanchion.database import Database, now
+from stanchion.database import now
 from stanchion.errors import NotFoundError, PreconditionRequiredError, UnavailableError, responses
 from stanchion.filtering import Filters
 from stanchion.headers import location
@@ -93,8 +93,9 @@ class Resource(Generic[Row]):
 
     idempotency: ClassVar[Idempotency | None] = None
     """What keeps the replies of POSTs that make rows, for an Idempotency-Key."""
-    database: ClassVar[Database | None] = None
-    """The Database that an export reads from; that of `session`, where this is a Database's own."""
+    sessions: ClassVar[Any] = None
+    """The dependency that gives what opens a session for each batch of an export, `async with opened() as s`:
+    needed where `session` is no Database's own `get_session`, whose `read` it is otherwise."""
     max_import_size: ClassVar[int] = 1024**3
     """Bytes of a file that is imported; beyond it, 413. The app's limit on bodies is not for it."""
 
@@ -160,7 +161,7 @@ class Resource(Generic[Row]):
 
         `without` leaves some out ("list", "create", "read", "replace", "update", "delete", "restore",
         "bulk_create", "bulk_update", "bulk_delete", "export", "import"), to be written by hand on the router
-        that is returned. Raises ValueError for one that there is not, and where an export has no database.
+        that is returned. Raises ValueError for one that there is not, and where an export has no `sessions`.
         """
         if unknown := set(without) - set(OPERATIONS):
             raise ValueError(
@@ -211,20 +212,6 @@ class Resource(Generic[Row]):
         yield endpoints.delete(self)
         if self.deleted_at:
             yield endpoints.restore(self)
-
-    @cached_property
-    def source(self) -> Database:
-        """Return the database that a stream reads from: it outlives the request's session.
-
-        Raises ValueError where the class names none.
-        """
-        found = type(self).database or getattr(self._session, "__self__", None)
-        if not isinstance(found, Database):
-            raise ValueError(
-                "A resource needs a database to export from: set `database` in the class to a Database, "
-                'or `session` to its `get_session`; or leave it out, `without=["export"]`.'
-            )
-        return found
 
     @cached_property
     def find(self) -> Dependency:
