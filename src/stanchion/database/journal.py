@@ -30,6 +30,11 @@ def record(session: AsyncSession, action: str, *, table: str, id: Any) -> None:
     on_commit(session, log.info, action, table=table, id=id)
 
 
+def has_calls(session: AsyncSession) -> bool:
+    """Tell whether something waits for this session's commit: it has written."""
+    return bool(_calls(session.sync_session))
+
+
 class JournaledSession(Session):
     """A session that logs `created`, `changed` and `deleted` for each row, once it has committed."""
 

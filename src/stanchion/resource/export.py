@@ -15,7 +15,8 @@ from stanchion.pagination import Order
 from stanchion.resource.access import Access
 from stanchion.resource.endpoints import Endpoint
 from stanchion.resource.formats import Format, JSONLines, Name, Table
-from stanchion.resource.names import columns, told_empty
+from stanchion.resource.kinds import is_mixed, kinds
+from stanchion.resource.names import aliases, columns, told_empty
 from stanchion.resource.sample import sample
 from stanchion.resource.signature import typed
 from stanchion.resource.sources import Opener, source
@@ -85,7 +86,7 @@ def export(resource: "Resource[Any]") -> Endpoint:
     query_type = query_type if filters is None else filters.query(query_type, name)
     formats: dict[str, Format] = {
         "ndjson": JSONLines(),
-        "csv": Table(columns(resource.response), told_empty(resource.create) if resource.create else ()),
+        "csv": table(resource.response, resource.create),
     }
     many, plural = resource.table.plural.replace("_", " "), resource.table.plural
     file = re.sub(r"[^A-Za-z0-9_-]", "_", plural)
@@ -128,6 +129,15 @@ def export(resource: "Resource[Any]") -> Endpoint:
     )
 
 
+def table(response: type[BaseModel], create: type[BaseModel] | None) -> Table:
+    """Return CSV that the import by this schema, where there is one, reads as what it was."""
+    if create is None:
+        return Table(columns(response))
+    found = kinds(create)
+    mixed = {alias for alias, name in aliases(create).items() if is_mixed(found.get(name, frozenset()))}
+    return Table(columns(response), told_empty(create), mixed)
+
+
 async def _encoded(
     resource: "Resource[Any]", walk: Walk, batch: Batch, chosen: Format
 ) -> AsyncIterator[bytes]:
@@ -148,8 +158,7 @@ async def _encoded(
 
 
 def _documented(resource: "Resource[Any]", formats: Any, file: str) -> dict[str, Any]:
-    rows = [sample(resource.response, output=True)]
-    examples = {one.media_type: (one.begin() + one.encode(rows)).decode() for one in formats}
+    row = sample(resource.response, output=True)
     disposition = {
         "description": "The name of the file (RFC 6266).",
         "schema": {"type": "string"},
@@ -158,7 +167,8 @@ def _documented(resource: "Resource[Any]", formats: Any, file: str) -> dict[str,
     return {
         "headers": {"Content-Disposition": disposition},
         "content": {
-            media_type: {"schema": {"type": "string"}, "example": example}
-            for media_type, example in examples.items()
+            one.media_type: {"schema": {"type": "string"}}
+            | ({"example": (one.begin() + one.encode([row])).decode()} if row else {})
+            for one in formats
         },
     }

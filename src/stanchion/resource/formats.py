@@ -1,6 +1,7 @@
 """The formats that rows leave in: JSON lines, and CSV (RFC 4180)."""
 
 import csv
+import json
 from collections.abc import Collection, Sequence
 from io import StringIO
 from typing import Any, Literal, Protocol
@@ -8,6 +9,7 @@ from typing import Any, Literal, Protocol
 from pydantic import BaseModel
 
 from stanchion.resource.cells import EMPTY, cell
+from stanchion.resource.kinds import is_json
 
 Name = Literal["ndjson", "csv"]
 
@@ -43,13 +45,16 @@ class Table:
     """CSV with a header line.
 
     `told` are the columns in which an empty text is told from none: where the cell that is empty would
-    come back as something else.
+    come back as something else. `mixed` are those that hold texts beside other values: a text that could be
+    read as one of them is JSON, with its quotes.
     """
 
     media_type = CSV
 
-    def __init__(self, columns: Sequence[str], told: Collection[str] = ()) -> None:
-        self._columns = columns
+    def __init__(
+        self, columns: Sequence[str], told: Collection[str] = (), mixed: Collection[str] = ()
+    ) -> None:
+        self._columns, self._mixed = columns, mixed
         self._empty = {name: EMPTY if name in told else "" for name in columns}
 
     def begin(self) -> bytes:
@@ -59,8 +64,14 @@ class Table:
         return self._written([self._cells(row.model_dump(mode="json", by_alias=True)) for row in rows])
 
     def _cells(self, row: dict[str, Any]) -> list[str]:
-        values = ((name, row.get(name)) for name in self._columns)
-        return [self._empty[name] if value == "" else cell(value) for name, value in values]
+        return [self._cell(name, row.get(name)) for name in self._columns]
+
+    def _cell(self, name: str, value: Any) -> str:
+        if value == "":
+            return self._empty[name]
+        if name in self._mixed and isinstance(value, str) and is_json(value):
+            return json.dumps(value, ensure_ascii=False)
+        return cell(value)
 
     @staticmethod
     def _written(rows: Sequence[Sequence[str]]) -> bytes:

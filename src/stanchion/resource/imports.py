@@ -1,19 +1,16 @@
 """POST /import: a file of new rows, all of them or none."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from email.message import Message
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio.to_thread
-import structlog
-from fastapi import Request
+from fastapi import Depends, Request
 from pydantic import BaseModel, Field
-from sqlalchemy import insert
 from starlette.requests import ClientDisconnect
 
-from stanchion.database import on_commit
-from stanchion.database.failures import translated
 from stanchion.errors import (
     ConflictError,
     ContentTooLargeError,
@@ -23,14 +20,17 @@ from stanchion.errors import (
     responses,
 )
 from stanchion.resource.access import Access
-from stanchion.resource.bulk import BulkError
 from stanchion.resource.endpoints import Endpoint
+from stanchion.resource.filing import Filing
 from stanchion.resource.formats import CSV, NDJSON, JSONLines, Table
-from stanchion.resource.intake import MOST, Batch, Intake
+from stanchion.resource.intake import MOST, Intake
+from stanchion.resource.interval import let_go
+from stanchion.resource.lines import Lines
 from stanchion.resource.names import fields
-from stanchion.resource.records import CSVRecords, JSONRecords, Records, Values
+from stanchion.resource.records import CSVReader, JSONReader, Reader
 from stanchion.resource.sample import sample
-from stanchion.resource.signature import typed
+from stanchion.resource.signature import given, typed
+from stanchion.stack import function_stack
 
 if TYPE_CHECKING:
     from stanchion.resource.resource import Resource
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 64 * 1024
 """Bytes that go to a thread together."""
 
-log = structlog.stdlib.get_logger("stanchion.resource")
+_RETRY_AFTER = 10
+"""Seconds after which a client may ask again for the place of another import."""
 
 
 class UnsupportedMediaTypeError(DomainError):
@@ -48,8 +49,15 @@ class UnsupportedMediaTypeError(DomainError):
     default_message = f"Send {NDJSON} or {CSV}, in UTF-8, without a Content-Encoding."
     default_code = "unsupported_media_type"
 
-    def __init__(self) -> None:
-        super().__init__(headers={"Accept": f"{NDJSON}, {CSV}"})
+    def __init__(self, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(headers=headers or {"Accept": f"{NDJSON}, {CSV}"})
+
+
+class TooManyImportsError(UnavailableError):
+    """503: this process takes in as many files as it may."""
+
+    default_message = "Too many files are being imported: try again later."
+    default_code = "too_many_imports"
 
 
 class BrokenOffError(DomainError):
@@ -68,30 +76,27 @@ class Imported(BaseModel):
 def import_(resource: "Resource[Any]", create: type[BaseModel]) -> Endpoint:
     """POST /import: new rows of the caller's, from JSON lines or CSV."""
     many = resource.table.plural.replace("_", " ")
+    readers: dict[str, Reader] = {
+        NDJSON: JSONReader(create, resource.response),
+        CSV: CSVReader(create, resource.response),
+    }
 
-    async def rows(request: Request, access: Access[Any]) -> Imported:
-        records = _records(request, create, resource.response)
-        # What the hooks have read ends here: on SQLite nobody else could write until the file has arrived.
-        await access.session.commit()
-
-        def made(values: Values) -> Values:
-            return resource.writer.made({**values, **access.values})
-
-        with Intake(records, made) as intake:
-            await _receive(request, intake, resource.max_import_size)
-            await _write(resource, access, intake)
+    async def rows(intake: Intake, access: Access[Any]) -> Imported:
+        await Filing(resource, access, intake).write()
         return Imported(imported=intake.count)
 
     doc = (
         f"Make {many} of the lines of a file: all, or none, and then `errors` names each bad line by its "
-        f"number (the first {MOST}). In CSV the first line names the fields, and an empty cell is a field "
-        "that is not sent. What an export has and a new row does not take, such as its id, is passed over."
+        f"number (the first {MOST}). In CSV the first line names the fields, and an empty cell is null, or a "
+        "field that is not sent where it may not be null. What an export has and a new row does not take, "
+        "such as its id, is passed over."
     )
     call = typed(
         rows,
         f"import_{resource.table.plural}",
         doc,
-        {"access": resource.writing},
+        # In this order: what checks and fills is asked in the transaction that writes, and not before.
+        {"intake": _intake(resource, readers), "access": resource.writing},
     )
     errors: list[DomainError] = [ContentTooLargeError(), UnsupportedMediaTypeError(), _example(create)]
     errors += [ConflictError()] if resource.can_conflict else []
@@ -106,24 +111,56 @@ def import_(resource: "Resource[Any]", create: type[BaseModel]) -> Endpoint:
         Imported,
         runs_once=True,
         # The limit of the app is not for files; there is one of their own.
-        options={"openapi_extra": {"requestBody": _body(create)}, "max_body_size": sys.maxsize},
+        options={"openapi_extra": {"requestBody": _body(readers, create)}, "max_body_size": sys.maxsize},
     )
 
 
-def _records(request: Request, create: type[BaseModel], response: type[BaseModel]) -> Records:
-    """Return what reads the request's format. Raises UnsupportedMediaTypeError (415)."""
+def _intake(resource: "Resource[Any]", readers: Mapping[str, Reader]) -> Any:
+    """Return the parameter for the file: it is taken in when it is known who is asking."""
+    caller = type(resource).caller
+    asked = {} if caller is None else {"caller": Annotated[Any, Depends(caller)]}
+
+    async def intake(request: Request, caller: Any) -> Intake:
+        reader = _reader(request, readers)
+        stack = function_stack(request)
+        stack.enter_context(_place(resource.max_imports))
+        await let_go(request, type(resource).session)
+        found = stack.enter_context(Intake(reader.records()))
+        await _receive(request, found, resource.max_import_size)
+        return found
+
+    call = typed(intake, "intake", "", {"caller": Annotated[Any, Depends(given(asked))]})
+    return Annotated[Intake, Depends(call)]
+
+
+def _reader(request: Request, readers: Mapping[str, Reader]) -> Reader:
+    """Return the format that the request names. Raises UnsupportedMediaTypeError (415)."""
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMediaTypeError({"Accept-Encoding": "identity"})
     kind = Message()
     kind["content-type"] = request.headers.get("content-type", "")
-    charset = str(kind.get_param("charset", "utf-8")).lower()
-    encoding = request.headers.get("content-encoding", "identity").lower()
-    readers: dict[str, Callable[[type[BaseModel], type[BaseModel]], Records]] = {
-        NDJSON: JSONRecords,
-        CSV: CSVRecords,
-    }
     reader = readers.get(kind.get_content_type())
-    if reader is None or charset not in ("utf-8", "utf8") or encoding != "identity":
+    if reader is None or str(kind.get_param("charset", "utf-8")).lower() not in ("utf-8", "utf8"):
         raise UnsupportedMediaTypeError
-    return reader(create, response)
+    return reader
+
+
+class _UnderWay:
+    """How many imports this process has."""
+
+    count = 0
+
+
+@contextmanager
+def _place(most: int) -> Iterator[None]:
+    """Hold one of the places that there are. Raises TooManyImportsError (503) where there is none."""
+    if _UnderWay.count >= most:
+        raise TooManyImportsError(retry_after=_RETRY_AFTER)
+    _UnderWay.count += 1
+    try:
+        yield
+    finally:
+        _UnderWay.count -= 1
 
 
 async def _receive(request: Request, intake: Intake, limit: int) -> None:
@@ -150,71 +187,34 @@ async def _receive(request: Request, intake: Intake, limit: int) -> None:
     await anyio.to_thread.run_sync(intake.end)
 
 
-async def _write(resource: "Resource[Any]", access: Access[Any], intake: Intake) -> None:
-    """Insert the rows in the request's transaction: a statement for each batch.
-
-    Raises ConflictError (409) and InvalidError (422), naming lines of the first batch that is refused.
-    """
-    batches = intake.batches()
-    while batch := await anyio.to_thread.run_sync(next, batches, None):
-        try:
-            await _insert(resource, access, [values for _, values in batch])
-        except UnavailableError:
-            raise
-        except DomainError as exc:
-            found = await _refused(resource, access, batch)
-            if found is None:
-                raise
-            raise found from exc
-    table = resource.table.table.name
-    on_commit(access.session, log.info, "imported", table=table, rows=intake.count)
-
-
-async def _refused(resource: "Resource[Any]", access: Access[Any], batch: Batch) -> BulkError | None:
-    """Return what is told of a batch that the database refuses: its rows are tried one by one."""
-    failed: dict[int, DomainError] = {}
-    for line, values in batch:
-        try:
-            await _insert(resource, access, [values])
-        except UnavailableError:
-            raise
-        except DomainError as exc:
-            failed[line] = exc
-            if len(failed) == MOST:
-                break
-    return BulkError(failed) if failed else None
-
-
-async def _insert(resource: "Resource[Any]", access: Access[Any], rows: list[Values]) -> None:
-    """Insert rows with one statement, in a savepoint of its own."""
-    columns = {
-        name: resource.table.mapper.column_attrs[name].columns[0].key for row in rows[:1] for name in row
-    }
-    named = [{columns[name]: value for name, value in row.items()} for row in rows]
-    only: Mapping[str, Any] = rows[0] if len(rows) == 1 else {}
-    with translated():
-        async with resource.writer.named(access, only), access.session.begin_nested():
-            await resource.writer.check(access, rows)
-            connection = await access.session.connection()
-            await connection.execute(insert(resource.table.table), named)
-
-
 def _example(create: type[BaseModel]) -> InvalidError:
     place = sorted(fields(create))[:1]
     errors = [{"loc": ["body", 3, *place], "msg": "Field required", "type": "missing"}]
     return InvalidError("Nothing was imported: 1 line is bad.", errors=errors)
 
 
-def _body(create: type[BaseModel]) -> dict[str, Any]:
+def _body(readers: Mapping[str, Reader], create: type[BaseModel]) -> dict[str, Any]:
     row = sample(create)
-    formats = (JSONLines(), Table(list(row.model_dump())))
+    formats = (JSONLines(), Table(list(row.model_dump()))) if row else ()
+    examples = {one.media_type: one.begin() + one.encode([row]) for one in formats if row}
     return {
         "required": True,
         "content": {
-            one.media_type: {
-                "schema": {"type": "string"},
-                "example": (one.begin() + one.encode([row])).decode(),
-            }
-            for one in formats
+            media_type: {"schema": {"type": "string"}}
+            | (
+                {"example": found.decode()}
+                if (found := examples.get(media_type)) and _fits(reader, found)
+                else {}
+            )
+            for media_type, reader in readers.items()
         },
     }
+
+
+def _fits(reader: Reader, example: bytes) -> bool:
+    """Tell whether an example can be sent."""
+    lines, records = Lines(), reader.records()
+    found = [
+        one for part in (lines.feed(example), lines.end()) for line in part for one in records.read(*line)
+    ]
+    return bool(found) and all(isinstance(values, dict) for _, values in found)

@@ -16,7 +16,14 @@ def columns(schema: type[BaseModel]) -> list[str]:
 
 def fields(schema: type[BaseModel]) -> set[str]:
     """Return the names that a schema takes its fields by."""
-    return {alias for name, field in schema.model_fields.items() for alias in _aliases(schema, name, field)}
+    return set(aliases(schema))
+
+
+def aliases(schema: type[BaseModel]) -> dict[str, str]:
+    """Return the field that each of these names is for."""
+    return {
+        alias: name for name, field in schema.model_fields.items() for alias in _aliases(schema, name, field)
+    }
 
 
 def told_empty(schema: type[BaseModel]) -> set[str]:

@@ -1,15 +1,16 @@
 """The records of a file, lines or rows of CSV: each as a new row's fields, or what is wrong with it."""
 
 import csv
-import json
-from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, Protocol
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from stanchion.resource.cells import unguarded
+from stanchion.resource.kinds import NULL, READINGS, kinds, of_cells
 from stanchion.resource.lines import LONGEST
-from stanchion.resource.names import columns, fields
+from stanchion.resource.names import aliases, columns, fields
+from stanchion.resource.writing import new
 
 Values = dict[str, Any]
 Wrong = list[dict[str, Any]]
@@ -45,8 +46,15 @@ def too_long(number: int) -> Record:
     return wrong(number, f"The line is longer than {LONGEST:,} bytes.", "line_too_long")
 
 
-class JSONRecords:
-    """Reads JSON lines: an object to a line; one that is empty is passed over."""
+class Reader(Protocol):
+    """A format as the rows of one resource are read from it: made once, when it is declared."""
+
+    def records(self) -> Records:
+        """Return what reads one file."""
+
+
+class JSONReader:
+    """JSON lines: an object to a line; one that is empty is passed over."""
 
     def __init__(self, create: type[BaseModel], response: type[BaseModel]) -> None:
         passed = [name for name in columns(response) if name not in fields(create)]
@@ -58,6 +66,16 @@ class JSONRecords:
         self._passed = set(extra)
         self._schema = create_model(f"{create.__name__}Line", __base__=create, **extra)
 
+    def records(self) -> "JSONRecords":
+        return JSONRecords(self._schema, self._passed)
+
+
+class JSONRecords:
+    """Reads one file of JSON lines."""
+
+    def __init__(self, schema: type[BaseModel], passed: set[str]) -> None:
+        self._schema, self._passed = schema, passed
+
     def read(self, number: int, line: bytes | None) -> Iterator[Record]:
         if line is None:
             yield too_long(number)
@@ -68,13 +86,29 @@ class JSONRecords:
         yield from ()
 
 
-class CSVRecords:
-    """Reads CSV (RFC 4180): the first line names the fields, and an empty cell is a field not sent."""
+class CSVReader:
+    """CSV (RFC 4180): the first line names the fields. An empty cell is null, where a field may be that, and
+    else a field not sent.
+    """
 
     def __init__(self, create: type[BaseModel], response: type[BaseModel]) -> None:
-        self._schema = _of_texts(create)
-        self._fields = fields(create)
-        self._known = {*self._fields, *columns(response)}
+        self.schema = of_cells(create)
+        found, self.fields = kinds(create), fields(create)
+        self.known = {*self.fields, *columns(response)}
+        self.empty = {
+            alias: NULL for alias, name in aliases(create).items() if "null" in found.get(name, frozenset())
+        }
+        """What an empty cell stands for, by its column, where it stands for anything."""
+
+    def records(self) -> "CSVRecords":
+        return CSVRecords(self)
+
+
+class CSVRecords:
+    """Reads one file of CSV."""
+
+    def __init__(self, reader: CSVReader) -> None:
+        self._reader = reader
         self._header: list[str] | None = None
         self._stopped = False
         self._start, self._pending, self._size = 0, list[bytes](), 0
@@ -123,17 +157,18 @@ class CSVRecords:
             message = f"The line has {len(row)} cells, the header {len(self._header)}."
             yield wrong(self._start, message, "csv_cells")
         else:
+            empty = self._reader.empty
             sent = {
-                name: unguarded(value)
+                name: unguarded(value) if value else empty[name]
                 for name, value in zip(self._header, row, strict=True)
-                if value and name in self._fields
+                if (value or name in empty) and name in self._reader.fields
             }
-            yield _valid(self._start, lambda: self._schema.model_validate_strings(sent))
+            yield _valid(self._start, lambda: self._reader.schema.model_validate_strings(sent))
 
     def _named(self, header: list[str]) -> Iterator[Record]:
         self._header = header
         for index, name in enumerate(header):
-            if name not in self._known:
+            if name not in self._reader.known:
                 yield wrong(self._start, "There is no such field.", "extra_forbidden", name)
             elif name in header[:index]:
                 yield wrong(self._start, "The field is named twice.", "csv_header", name)
@@ -142,14 +177,15 @@ class CSVRecords:
             self._stopped = True
 
 
-def _valid(number: int, read: Callable[[], BaseModel], passed: set[str] | None = None) -> Record:
+def _valid(number: int, read: Callable[[], BaseModel], passed: Collection[str] = ()) -> Record:
     try:
-        return number, read().model_dump(exclude_unset=True, exclude=passed)
+        values = new(read())
+        return number, {name: value for name, value in values.items() if name not in passed}
     except ValidationError as exc:
         found = exc.errors(include_url=False, include_input=False, include_context=False)
     return number, [
         {
-            "loc": ["body", number, *(p[:_LONGEST_NAME] if isinstance(p, str) else p for p in one["loc"])],
+            "loc": ["body", number, *_place(one["loc"])],
             "msg": one["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, "),
             "type": one["type"],
         }
@@ -157,27 +193,7 @@ def _valid(number: int, read: Callable[[], BaseModel], passed: set[str] | None =
     ]
 
 
-def _of_texts(schema: type[BaseModel]) -> type[BaseModel]:
-    """Return the schema with each field that has parts, a list or an object, read from its JSON."""
-    document = schema.model_json_schema(by_alias=False)
-    parts, properties = document.get("$defs", {}), document.get("properties", {})
-    changed: dict[str, Any] = {
-        name: (Annotated[field.annotation, BeforeValidator(_from_json)], field)
-        for name, field in schema.model_fields.items()
-        if _has_parts(properties.get(name, {}), parts)
-    }
-    return create_model(f"{schema.__name__}Row", __base__=schema, **changed)
-
-
-def _has_parts(schema: Mapping[str, Any], parts: Mapping[str, Any]) -> bool:
-    if "$ref" in schema:
-        return _has_parts(parts.get(schema["$ref"].rpartition("/")[2], {}), {})
-    choices = (*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ()))
-    return schema.get("type") in ("array", "object") or any(_has_parts(one, parts) for one in choices)
-
-
-def _from_json(value: Any) -> Any:
-    try:
-        return json.loads(value) if isinstance(value, str) else value
-    except RecursionError:
-        raise ValueError("It is too deep.") from None
+def _place(loc: Iterable[int | str]) -> Iterator[int | str]:
+    for part in loc:
+        if part not in READINGS:
+            yield part[:_LONGEST_NAME] if isinstance(part, str) else part

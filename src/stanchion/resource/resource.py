@@ -98,6 +98,8 @@ class Resource(Generic[Row]):
     needed where `session` is no Database's own `get_session`, whose `read` it is otherwise."""
     max_import_size: ClassVar[int] = 1024**3
     """Bytes of a file that is imported; beyond it, 413. The app's limit on bodies is not for it."""
+    max_imports: ClassVar[int] = 4
+    """Files that a process takes in at once, of all its resources; beyond it, 503. They are on its disk."""
 
     def __init__(
         self,
@@ -203,7 +205,7 @@ class Resource(Generic[Row]):
             yield bulk.delete()
         if "export" not in without:
             yield export(self)
-        if self.create:
+        if self.create and "import" not in without:
             yield import_(self, self.create)
         yield endpoints.read(self)
         if self.update:
