@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 BATCH = 1000
 """Rows that are read at a time, at most."""
-FIRST = 10
+FIRST = 5
 """Rows of the first batch: nobody knows yet how wide they are, and its bytes leave soon."""
 _GROWTH = 10
 """How many times as many rows a batch may have as the one before it, which may have had the narrow ones."""

@@ -2,8 +2,7 @@
 
 import csv
 import json
-from collections.abc import Collection, Sequence
-from io import StringIO
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel
@@ -61,7 +60,7 @@ class Table:
         return self._written([self._columns])
 
     def encode(self, rows: Sequence[BaseModel]) -> bytes:
-        return self._written([self._cells(row.model_dump(mode="json", by_alias=True)) for row in rows])
+        return self._written(self._cells(row.model_dump(mode="json", by_alias=True)) for row in rows)
 
     def _cells(self, row: dict[str, Any]) -> list[str]:
         return [self._cell(name, row.get(name)) for name in self._columns]
@@ -74,7 +73,17 @@ class Table:
         return cell(value)
 
     @staticmethod
-    def _written(rows: Sequence[Sequence[str]]) -> bytes:
-        text = StringIO(newline="")
-        csv.writer(text, lineterminator="\r\n").writerows(rows)
-        return text.getvalue().encode()
+    def _written(rows: Iterable[Sequence[str]]) -> bytes:
+        written = _Written()
+        csv.writer(written, lineterminator="\r\n").writerows(rows)
+        return b"".join(written.rows)
+
+
+class _Written:
+    """Takes what a writer of the csv module writes, a row at a time: a StringIO holds four bytes a letter."""
+
+    def __init__(self) -> None:
+        self.rows: list[bytes] = []
+
+    def write(self, row: str) -> None:
+        self.rows.append(row.encode())

@@ -10,7 +10,7 @@ from stanchion.resource.spool import Spool
 
 BATCH = 1000
 """Rows that are written at a time, at most."""
-_AT_ONCE = 1024 * 1024
+_AT_ONCE = 512 * 1024
 """Bytes of the file whose rows are written at a time: of long lines a batch has few."""
 MOST = 100
 """Bad lines that are told."""

@@ -49,16 +49,15 @@ def is_json(text: str) -> bool:
     return True
 
 
-def of_cells(schema: type[BaseModel]) -> type[BaseModel]:
-    """Return the schema with its fields read from the cells of CSV, or NULL, by `model_validate_strings`.
+def of_cells(schema: type[BaseModel], kinds: Mapping[str, Kinds]) -> type[BaseModel]:
+    """Return the schema with its fields, of these kinds, read from the cells of CSV, or NULL, by `model_validate_strings`.
 
     A text is a text; a list, an object and the choices among numbers are read from JSON; where a field may
     be a text or something else, what is JSON is read as that.
     """
-    found = kinds(schema)
     changed: dict[str, Any] = {}
     for name, field in schema.model_fields.items():
-        reading = Cell(found.get(name, frozenset({"string"})))
+        reading = Cell(kinds.get(name, frozenset({"string"})))
         if reading.is_needed:
             # Inside: a limit on a field that may be null is Pydantic's own affair there.
             inside = (field.annotation, *field.metadata, reading)

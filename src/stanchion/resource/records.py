@@ -92,8 +92,8 @@ class CSVReader:
     """
 
     def __init__(self, create: type[BaseModel], response: type[BaseModel]) -> None:
-        self.schema = of_cells(create)
         found, self.fields = kinds(create), fields(create)
+        self.schema = of_cells(create, found)
         self.known = {*self.fields, *columns(response)}
         self.empty = {
             alias: NULL for alias, name in aliases(create).items() if "null" in found.get(name, frozenset())
