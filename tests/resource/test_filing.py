@@ -328,3 +328,17 @@ async def test_sqlite_is_free_while_the_rows_are_prepared(
     assert found == ["s0", "s1", "s2", *(str(number) for number in range(50))]
     assert by_sqlalchemy == []  # all by the driver's own statement
     await database.close()
+
+
+async def test_an_empty_cell_is_null_and_no_default(database: Database) -> None:
+    async with client(serve(database)) as caller:
+        made = await caller.post("/parts/import", content="title,colour,sizes\na,,\n'=b,',[1]\n", headers=CSV)
+        assert made.json() == {"imported": 2}
+        made = await caller.post("/parts/import", content='{"title": "c"}', headers=NDJSON)
+        assert made.json() == {"imported": 1}
+        listed = (await caller.get("/parts?sort=id")).json()
+    assert [(one["title"], one["colour"], one["sizes"]) for one in listed] == [
+        ("a", None, None),
+        ("=b", "", [1]),
+        ("c", "grey", None),
+    ]

@@ -50,7 +50,7 @@ def is_json(text: str) -> bool:
 
 
 def of_cells(schema: type[BaseModel], kinds: Mapping[str, Kinds]) -> type[BaseModel]:
-    """Return the schema with its fields, of these kinds, read from the cells of CSV, or NULL, by `model_validate_strings`.
+    """Return the schema with its fields, of these kinds, read from the cells of CSV, or NULL.
 
     A text is a text; a list, an object and the choices among numbers are read from JSON; where a field may
     be a text or something else, what is JSON is read as that.
