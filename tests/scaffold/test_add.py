@@ -234,6 +234,52 @@ def test_a_table_that_refers_to_itself(shop: Path) -> None:
         plan(shop, "invoice", "part:ref:part")
 
 
+def test_only_a_foreign_key_is_one(shop: Path) -> None:
+    name = "    name: str = Field(max_length=100)\n"
+    edit(shop / "models.py", name, name.replace(")", ', description="The name.", alias="users.id")'))
+    text = plan(shop, "invoice", "customer:ref:users").texts["tests/test_invoices.py"]
+    assert "name=secrets.token_hex(8)" in text
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['__tablename__: str = "shops"', '__tablename__: ClassVar[str] = "shops"', '__tablename__ = "shops"'],
+)
+def test_the_name_of_a_table(shop: Path, line: str) -> None:
+    with (shop / "models.py").open("a") as file:
+        file.write(
+            f"\n\nclass Shop(SQLModel, table=True):\n    {line}\n    id: int = Field(primary_key=True)\n"
+        )
+    assert "Shop(id=" in plan(shop, "invoice", "shop:ref:shops").texts["tests/test_invoices.py"]
+    with pytest.raises(ScaffoldError, match=r"The table 'shops' is in models.py already"):
+        plan(shop, "store", "a:str", plural="shops")
+
+
+BASES = """
+
+class Named(SQLModel):
+    id: int | None = Field(default=None, primary_key=True)
+    owner_id: int | None = Field(default=None, foreign_key="users.id")
+    name: str = Field(max_length=9)
+
+
+class Shop(Named, table=True):
+    name: str = Field(max_length=4)
+    floor: int
+    keeper_id: int = Field(foreign_key="public.users.id")
+"""
+
+
+def test_what_a_table_has_from_its_base(shop: Path) -> None:
+    with (shop / "models.py").open("a") as file:
+        file.write(BASES)
+    addition = plan(shop, "invoice", "shop:ref:shop")
+    assert addition.unguarded == ["shop_id may name a row of shop that is not the caller's"]
+    text = addition.texts["tests/test_invoices.py"]
+    assert "name=secrets.token_hex(8)[:4],\n            floor=secrets.randbelow(2**31),\n" in text
+    assert "            keeper_id=await add(\n                session,\n                User(\n" in text
+
+
 def test_a_reference_to_rows_with_owners_is_said(shop: Path) -> None:
     addition = plan(shop, "invoice", "customer:ref:users", "todo:ref:todos")
     assert addition.unguarded == ["todo_id may name a row of todos that is not the caller's"]

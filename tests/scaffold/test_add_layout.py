@@ -55,6 +55,20 @@ def test_text_before_an_import_may_be_wide() -> None:
     assert made == "é = 'ü'; from a import b, c\n"
 
 
+@pytest.mark.parametrize("end", ["\f", "\x1c", "\x85", "\u2028", "\u2029", "\v"])
+def test_only_the_end_of_a_line_is_one(end: str) -> None:
+    first = f'"""Form{end} feeds, and others."""\n\n'
+    made = Source.of("main.py", f"{first}from a import b\n\nclass A:\n    x = 1\n")
+    assert made.importing("a", "c").text == f"{first}from a import b, c\n\nclass A:\n    x = 1\n"
+    assert made.piece("A") == "class A:\n    x = 1\n"
+
+
+def test_a_carriage_return_ends_a_line_too() -> None:
+    assert Source.of("main.py", "x = 1\rfrom a import b\n").importing("a", "c").text == (
+        "x = 1\rfrom a import b, c\n"
+    )
+
+
 def test_main_by_hand() -> None:
     made = wired(Source.of("main.py", MAIN), INVOICE)
     assert made.text == MAIN.replace("    keys,", "    invoices,\n    keys,").replace(

@@ -1,6 +1,7 @@
 """Python text: what it binds, the pieces of it, and small edits that leave the rest as it was written."""
 
 import ast
+import io
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -51,8 +52,8 @@ class Source:
 
     @property
     def lines(self) -> list[str]:
-        """Return its lines, each with its end."""
-        return self.text.splitlines(keepends=True)
+        """Return its lines, each with its end: what Python ends a line with, and nothing else."""
+        return list(io.StringIO(self.text, newline=""))
 
     def bound(self) -> set[str]:
         """Return the names that its top level binds."""

@@ -23,13 +23,10 @@ _VALUES = {
 class Table:
     """A class of models.py with a table."""
 
-    node: ast.ClassDef
+    model: str
     name: str
-
-    @property
-    def model(self) -> str:
-        """Return the name of the class."""
-        return self.node.name
+    classes: tuple[ast.ClassDef, ...]
+    """What its columns are written in: its bases, then itself."""
 
     @property
     def has_owner(self) -> bool:
@@ -44,10 +41,15 @@ class Table:
 
     def fields(self) -> Iterator[tuple[str, ast.AnnAssign, dict[str, ast.expr]]]:
         """Give its columns: the name, the line, what its Field is given."""
-        for node in self.node.body:
-            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
-                given = node.value.keywords if isinstance(node.value, ast.Call) else []
-                yield node.target.id, node, {one.arg: one.value for one in given if one.arg}
+        lines = {
+            node.target.id: node
+            for one in self.classes
+            for node in one.body
+            if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+        }
+        for name, node in lines.items():
+            given = node.value.keywords if isinstance(node.value, ast.Call) else []
+            yield name, node, {one.arg: one.value for one in given if one.arg}
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,15 @@ class Tables:
     def __iter__(self) -> Iterator[Table]:
         for node in self.models.classes():
             if any(one.arg == "table" for one in node.keywords):
-                yield Table(node, _table_name(node))
+                yield Table(node.name, _table_name(node), tuple(self._lineage(node)))
+
+    def _lineage(self, node: ast.ClassDef) -> Iterator[ast.ClassDef]:
+        """Give the bases of a class that are in models.py as well, then the class."""
+        names = {ast.unparse(base) for base in node.bases}
+        for one in self.models.classes():
+            if one.name in names and one.lineno < node.lineno:
+                yield from self._lineage(one)
+        yield node
 
     def find(self, name: str) -> Table:
         """Return a table. Raises ScaffoldError where there is none, or nothing can refer to it."""
@@ -93,9 +103,9 @@ class Tables:
         given: dict[str, ast.expr],
         within: tuple[str, ...],
     ) -> str:
-        target = next((one for value in given.values() for one in _foreign(value)), "")
+        target = next(_foreign(given), "")
         if target:
-            other = self.find(target.partition(".")[0])
+            other = self.find(target.rpartition(".")[0].rpartition(".")[2])
             values = self.values(other, within=(*within, table.name))
             return f"await add(session, {other.model}({', '.join(values)}))"
         annotation = ast.unparse(node.annotation)
@@ -116,14 +126,9 @@ class Tables:
 
 def _table_name(node: ast.ClassDef) -> str:
     for one in node.body:
-        if isinstance(one, ast.Assign) and any(
-            ast.unparse(target) == "__tablename__" for target in one.targets
-        ):
-            return (
-                one.value.value
-                if isinstance(one.value, ast.Constant) and isinstance(one.value.value, str)
-                else ""
-            )
+        targets = one.targets if isinstance(one, ast.Assign) else [getattr(one, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == "__tablename__" for target in targets):
+            return _text(getattr(one, "value", None))
     return node.name.lower()
 
 
@@ -137,12 +142,16 @@ def _is_required(node: ast.AnnAssign, given: dict[str, ast.expr]) -> bool:
     return not node.value.args and not given.keys() & {"default", "default_factory"}
 
 
-def _foreign(value: ast.expr) -> Iterator[str]:
-    """Give the columns that an argument refers to: in a ForeignKey, or by the text of `foreign_key`."""
-    if isinstance(value, ast.Constant) and isinstance(value.value, str) and value.value.count(".") == 1:
-        yield value.value
-    for one in ast.walk(value):
-        if isinstance(one, ast.Call) and ast.unparse(one.func).endswith("ForeignKey") and one.args:
-            target = one.args[0]
-            if isinstance(target, ast.Constant) and isinstance(target.value, str):
-                yield target.value
+def _foreign(given: dict[str, ast.expr]) -> Iterator[str]:
+    """Give the columns that a Field refers to: by its `foreign_key`, or in a ForeignKey."""
+    if target := _text(given.get("foreign_key")):
+        yield target
+    for value in given.values():
+        for one in ast.walk(value):
+            if isinstance(one, ast.Call) and ast.unparse(one.func).endswith("ForeignKey") and one.args:
+                yield from filter(None, [_text(one.args[0])])
+
+
+def _text(node: ast.AST | None) -> str:
+    """Return what a text says, nothing where it is none."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
