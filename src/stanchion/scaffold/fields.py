@@ -154,6 +154,8 @@ def _choices(spec: str, given: list[str]) -> tuple[str, ...]:
 
 def _literal(field: Field, text: str) -> str | None:
     """Return a default as Python writes it; None where it does not fit."""
+    if field.type in ("float", "decimal") and re.fullmatch(r"-[0.]+", text):
+        text = text[1:]  # no database keeps the sign of a zero
     match field.type:
         case "bool":
             return {"true": "True", "false": "False"}.get(text.lower())

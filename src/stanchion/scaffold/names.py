@@ -15,6 +15,7 @@ _OF_PYTHON = frozenset({"bool", "date", "datetime", "float", "int", "now", "str"
 _OF_MODELS = frozenset(
     {
         *(
+            "cls",
             "construct",
             "copy",
             "dict",

@@ -8,7 +8,7 @@ _IDS = '[item["id"] for item in {}.json()]'
 # Of each function: what is said of a todo's title and status, and what of any row in its place.
 TAKEN: Mapping[str, Mapping[str, str]] = {
     "create": {
-        'title: str = "Buy milk"': "**changes: object",
+        'title: str = "Buy milk"': "/, **changes: object",
         'json={"title": title}': "json=await body(**changes)",
     },
     "test_create": {
