@@ -71,13 +71,20 @@ def run(*arguments: str | Path, cwd: Path, **environment: str) -> str:
     return done.stdout
 
 
-def command(*words: str, cwd: Path) -> str:
-    return run(sys.executable, "-m", "stanchion.cli", *words, cwd=cwd)
+def command(*words: str, cwd: Path, **environment: str) -> str:
+    return run(sys.executable, "-m", "stanchion.cli", *words, cwd=cwd, **environment)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def add_to(path: Path, before: str, text: str) -> None:
+    """Write a text after another."""
+    content = path.read_text()
+    assert before in content
+    path.write_text(content.replace(before, before + text))
 
 
 @pytest.fixture
@@ -129,19 +136,95 @@ def test_a_revision_that_fails_changes_nothing(shop: Path) -> None:
 
 
 @pytest.mark.measured
-def test_models_that_have_changed_already(shop: Path) -> None:
-    text = (shop / "models.py").read_text()
-    field = "    affected: int\n"
-    (shop / "models.py").write_text(text.replace(field, f"{field}    why: str | None = None\n"))
+@pytest.mark.parametrize("url", ["sqlite:///./shop.db", "postgresql://nobody@127.0.0.1:1/shop"])
+def test_models_that_have_changed_already(shop: Path, url: str) -> None:
+    """Also those of a PostgreSQL project, without its database: its history runs on SQLite as well."""
+    add_to(shop / "models.py", "    affected: int\n", "    why: str | None = None\n")
     before = tree(shop)
     words = [sys.executable, "-m", "stanchion.cli", "add", *INVOICE]
-    done = subprocess.run(words, cwd=shop, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        words,
+        cwd=shop,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "DATABASE_URL": url},
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "models.py has changed already (column actions.why is in models.py, but not in the database): "
         "run `stanchion migrate new` and migrate first.\n"
     )
     assert tree(shop) == before
+
+
+POSTGRESQL = """
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+revision = "0002"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    {rest}
+"""
+EXTENSION = POSTGRESQL.format(
+    rest="""op.execute("CREATE EXTENSION IF NOT EXISTS plpgsql")
+    op.add_column("actions", sa.Column("parts", JSONB()))
+    op.add_column("actions", sa.Column("words", ARRAY(sa.String())))"""
+)
+RAW = POSTGRESQL.format(
+    rest="""op.execute("ALTER TABLE actions ADD COLUMN parts jsonb")
+    op.execute("ALTER TABLE actions ADD COLUMN words varchar[]")"""
+)
+CONDITIONAL = POSTGRESQL.format(
+    rest="""if op.get_bind().dialect.name == "postgresql":
+        op.add_column("actions", sa.Column("parts", JSONB()))"""
+)
+PARTS = "    parts: dict[str, str] | None = Field(default=None, sa_column=Column(JSONB))\n"
+WORDS = "    words: list[str] | None = Field(default=None, sa_column=Column(ARRAY(String)))\n"
+UNTOLD = (
+    "Note: whether models.py had changed before cannot be told without the project's own database: "
+    "`stanchion migrate --check` tells, when this revision has run.\n"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.measured
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("revision", "fields"),
+    [(EXTENSION, PARTS + WORDS), (RAW, PARTS + WORDS), (CONDITIONAL, PARTS)],
+    ids=["extension", "raw", "conditional"],
+)
+def test_a_history_of_postgresql(shop: Path, postgresql_url: str, revision: str, fields: str) -> None:
+    (shop / "migrations/versions/0002_parts.py").write_text(revision)
+    add_to(shop / "models.py", "    affected: int\n", fields)
+    add_to(shop / "models.py", "import BigInteger, ", "String, ")
+    add_to(
+        shop / "models.py",
+        "from enum import StrEnum\n",
+        "from sqlalchemy.dialects.postgresql import ARRAY, JSONB\n",
+    )
+    said = command("add", *INVOICE, cwd=shop, DATABASE_URL=postgresql_url)
+    assert f"Wrote migrations/versions/0003_add_invoices.py\n{UNTOLD}" in said
+    migrated(shop, DATABASE_URL=postgresql_url)
+
+
+@pytest.mark.measured
+def test_a_template_of_the_projects_own(shop: Path) -> None:
+    (shop / "migrations/script.py.mako").write_text(
+        '# It\'s "ours".\nrevision = ${repr(up_revision)}\ndown_revision = ${repr(down_revision)}\n'
+        "from alembic import op\nimport sqlalchemy as sa\n${imports}\n\n\ndef upgrade():\n    ${upgrades}\n"
+    )
+    command("add", *INVOICE, cwd=shop)
+    text = (shop / "migrations/versions/0002_add_invoices.py").read_text()
+    assert text.startswith("# It's \"ours\".\nrevision = '0002'\ndown_revision = '0001'\n")
+    assert '\n    op.create_table(\n        "invoices",\n        sa.Column(' in text
+    migrated(shop)
 
 
 @pytest.fixture(scope="module")
@@ -158,9 +241,10 @@ def invoices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return shop
 
 
-def migrated(shop: Path) -> None:
-    command("migrate", cwd=shop)
-    assert command("migrate", "--check", cwd=shop) == "The schema is current, and the models agree with it.\n"
+def migrated(shop: Path, **environment: str) -> None:
+    command("migrate", cwd=shop, **environment)
+    said = command("migrate", "--check", cwd=shop, **environment)
+    assert said == "The schema is current, and the models agree with it.\n"
 
 
 def lint(shop: Path, temporary: Path) -> None:

@@ -244,7 +244,7 @@ def test_revisions_follow_the_models(database_url: str, app: Path, models: Calla
     assert source.startswith(
         '"""Authors & their \'books\'."""\n\nimport sqlalchemy as sa\nfrom alembic import op\n'
     )
-    assert "\nfrom stanchion.database import BigID, UTCDateTime\n\nrevision = '0001'\n" in source
+    assert '\nfrom stanchion.database import BigID, UTCDateTime\n\nrevision = "0001"\n' in source
     assert "stanchion_" not in source
     assert "sqlmodel" not in source
     assert "sa.String(length=254)" in source
@@ -340,7 +340,72 @@ def test_numbers_go_on_where_others_stopped(
     path = migrations.revision(sqlite_url, app, "second")
     assert path is not None
     assert path.name == "0002_second.py"
-    assert "down_revision = 'ae10'" in path.read_text()
+    assert 'down_revision = "ae10"' in path.read_text()
+
+
+TEMPLATE = r"""# It's the "house's" own: ${message}
+${imports}
+import sqlalchemy as sa
+from alembic import op
+
+revision: str = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+log = print  # 'that\'s "all"'
+
+
+def upgrade():
+    log('it\'s "up"', end='')  # don't
+    ${upgrades if upgrades else "pass"}
+
+
+def downgrade():
+    ${downgrades if downgrades else "pass"}
+"""
+
+
+def test_a_table_is_created_from_its_model_alone(
+    database_url: str, app: Path, models: Callable[[str], None]
+) -> None:
+    models(MODELS)
+    path = migrations.creation("author", app, "Add author")
+    assert path == app / "migrations" / "versions" / "0001_add_author.py"
+    assert "book" not in path.read_text()
+    assert path.read_text().startswith(
+        '"""Add author."""\n\nimport sqlalchemy as sa\nfrom alembic import op\n'
+    )
+    (app / "migrations" / "script.py.mako").write_text(TEMPLATE)
+    path = migrations.creation("book", app, "Add book", lambda code: f"# there\n{code}")
+    lines = path.read_text().splitlines()
+    assert lines[:2] == ["# It's the \"house's\" own: Add book", "from stanchion.database import BigID"]
+    assert lines[5:8] == [
+        "revision: str = '0002'",
+        "down_revision = '0001'",
+        "log = print  # 'that\\'s \"all\"'",
+    ]
+    assert lines[11:14] == [
+        "    log('it\\'s \"up\"', end='')  # don't",
+        "    # there",
+        "    op.create_table('book',",
+    ]
+    assert migrations.upgrade(database_url, app) == [*LIBRARY, "0001_add_author", "0002_add_book"]
+    assert migrations.check(database_url, app) == []
+
+
+def test_a_table_is_not_created_on_a_history_with_two_ends(app: Path, models: Callable[[str], None]) -> None:
+    models(MODELS)
+    write(app, "0001_first.py", FIRST)
+    write(app, "0002_a.py", "revision = '0002'\ndown_revision = '0001'\n")
+    write(app, "0003_b.py", "revision = '0003'\ndown_revision = '0001'\n")
+    with pytest.raises(SchemaError, match=r"^0002_a and 0003_b both come last: let the `down_revision`"):
+        migrations.creation("book", app, "Add book")
+
+
+def test_a_template_that_fails_is_named(app: Path, models: Callable[[str], None]) -> None:
+    models(MODELS)
+    (app / "migrations" / "script.py.mako").write_text("${no_such_name.upper()}")
+    with pytest.raises(SchemaError, match=r"Template rendering failed"):
+        migrations.creation("book", app, "Add book")
+    assert list((app / "migrations" / "versions").iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -126,13 +126,14 @@ def test_a_long_line(line: str, lines: list[str]) -> None:
     assert laid_out(line).split("\n") == lines
 
 
-def test_a_revision() -> None:
-    table = f"op.create_table('a',\n    sa.Column('{A}', '{B[:9]}')\n    )"
-    text = f"def upgrade() -> None:\n    # why\n    {table}\n"
-    assert tidied(text).splitlines() == [
-        "def upgrade() -> None:",
-        "    # why",
-        "    op.create_table(",
-        f'        "a", sa.Column("{A}", "{B[:9]}")',
-        "    )",
+def test_operations() -> None:
+    code = f"""op.create_table('a',
+sa.Column('{A[:50]}', '{B[:3]}'),
+comment='a "so"')
+op.drop_table('a', comment="it's", info='\\n', **{{'b': ''}})"""
+    assert tidied(code).splitlines() == [
+        "op.create_table(",
+        f"""    "a", sa.Column("{A[:50]}", "{B[:3]}"), comment='a "so"'""",
+        ")",
+        """op.drop_table("a", comment="it's", info="\\n", **{"b": ""})""",
     ]

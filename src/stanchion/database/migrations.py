@@ -11,19 +11,29 @@ import sqlite3
 import sys
 import traceback
 from argparse import Namespace
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from pathlib import Path
+from textwrap import indent
 from types import ModuleType
 from typing import Any, TypeVar
 
 import anyio
 from alembic import command
-from alembic.autogenerate import compare_metadata
+from alembic.autogenerate import compare_metadata, render_op_text
+from alembic.autogenerate.api import AutogenContext
 from alembic.config import Config
-from alembic.operations.ops import MigrationScript
+from alembic.operations.ops import (
+    CreateIndexOp,
+    CreateTableOp,
+    DropTableOp,
+    MigrateOperation,
+    MigrationScript,
+)
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, event
+from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -87,12 +97,43 @@ def revision(url: str, app_dir: Path, message: str) -> Path | None:
     current = state(url, app_dir)
     if current.status is not Status.current:
         raise SchemaError(current.advice)
-    history = histories(app_dir)[1]
-    if len(history.heads) > 1:
-        names = " and ".join(sorted(history.label(head) for head in history.heads))
-        raise SchemaError(f"{names} both come last: let the `down_revision` of one name the other.")
+    history = _growing(app_dir)
     metadata = _models(app_dir)
     return _connected(url, lambda connection: _revision(connection, history, metadata, message))
+
+
+def creation(table: str, app_dir: Path, message: str, layout: Callable[[str], str] = str) -> Path:
+    """Write the revision that creates one table of the models, after the last there is; no database is asked.
+
+    It is written by the app's `migrations/script.py.mako`, where it has one, around what `layout` makes
+    of the operations, which Alembic leaves on lines of any length. Raises SchemaError where the history has
+    two ends, or a file of it, the template or `models.py` fails.
+    """
+    history = _growing(app_dir)
+    found = _models(app_dir).tables[table]
+    options = {"sqlalchemy_module_prefix": "sa.", "alembic_module_prefix": "op.", "render_item": render_item}
+    context = AutogenContext(MigrationContext.configure(dialect=DefaultDialect()), opts=options)
+
+    def rendered(operations: Iterable[MigrateOperation]) -> str:
+        code = "\n".join(render_op_text(context, one) for one in operations)
+        return indent(layout(code), "    ").lstrip()  # the template writes the first line's indent
+
+    indexes = sorted(found.indexes, key=lambda index: str(index.name))
+    upgrades = rendered([CreateTableOp.from_table(found), *map(CreateIndexOp.from_index, indexes)])
+    downgrades = rendered([DropTableOp.from_table(found)])
+    folder = history.directory.parent
+    config = _config(history, templates=folder if (folder / "script.py.mako").is_file() else _HERE)
+    with _on_path(app_dir), _told(folder):
+        script = ScriptDirectory.from_config(config).generate_revision(
+            _next(history),
+            message,
+            upgrades=upgrades,
+            downgrades=downgrades,
+            imports="\n".join(sorted(context.imports)),
+            config=config,
+        )
+    assert script is not None, "the revision was written"
+    return Path(script.path)
 
 
 def run(context: Any) -> None:
@@ -123,7 +164,7 @@ def _upgrade(connection: Connection, app_dir: Path) -> list[str]:
 
         # Only for its names: the models themselves are not needed, and may be newer than a revision.
         metadata = MetaData(naming_convention=_NAMES)
-        config = _config(connection, history, target_metadata=metadata, on_version_apply=note)
+        config = _connected_config(connection, history, target_metadata=metadata, on_version_apply=note)
         with _on_path(app_dir), _told(history.directory):
             command.upgrade(config, "heads")
     return ran
@@ -142,7 +183,7 @@ def _revision(connection: Connection, history: History, metadata: MetaData, mess
             directives.clear()
 
     options = {"target_metadata": metadata, "process_revision_directives": only_changes}
-    config = _config(connection, history, **options)
+    config = _connected_config(connection, history, **options)
     history.directory.mkdir(parents=True, exist_ok=True)
     with _told(history.directory):
         made = command.revision(
@@ -152,18 +193,32 @@ def _revision(connection: Connection, history: History, metadata: MetaData, mess
     return next((Path(script.path) for script in scripts if script is not None), None)
 
 
+def _growing(app_dir: Path) -> History:
+    """Return the app's history, which has one end. Raises SchemaError where it has two."""
+    history = histories(app_dir)[1]
+    if len(history.heads) > 1:
+        names = " and ".join(sorted(history.label(head) for head in history.heads))
+        raise SchemaError(f"{names} both come last: let the `down_revision` of one name the other.")
+    return history
+
+
 def _next(history: History) -> str:
     numbers = [int(revision) for revision in history.parents if revision.isdecimal()]
     number = max([*numbers, 0]) + 1 if numbers else len(history.parents) + 1
     return f"{number:04d}"
 
 
-def _config(connection: Connection, history: History, **options: Any) -> Config:
+def _config(history: History, templates: Path = _HERE) -> Config:
     config = Config(cmd_opts=Namespace(quiet=True))  # it would write to standard output
-    config.set_main_option("script_location", _escaped(_HERE))
+    config.set_main_option("script_location", _escaped(templates))
     config.set_main_option("path_separator", "newline")
     config.set_main_option("version_locations", _escaped(history.directory))
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    return config
+
+
+def _connected_config(connection: Connection, history: History, **options: Any) -> Config:
+    config = _config(history)
     config.attributes["connection"] = connection
     config.attributes["options"] = {"version_table": history.table, **options}
     return config

@@ -18,8 +18,8 @@ ${"\n".join(others)}
 from stanchion.database import ${", ".join(sorted(types))}
 % endif
 
-revision = ${repr(up_revision)}
-down_revision = ${repr(down_revision)}
+revision = ${repr(up_revision).replace("'", '"')}
+down_revision = ${repr(down_revision).replace("'", '"')}
 
 
 def upgrade() -> None:
