@@ -274,15 +274,68 @@ def test_what_a_table_has_from_its_base(shop: Path) -> None:
     with (shop / "models.py").open("a") as file:
         file.write(BASES)
     addition = plan(shop, "invoice", "shop:ref:shop")
-    assert addition.unguarded == ["shop_id may name a row of shop that is not the caller's"]
+    assert '"shop_id": None' in addition.texts["routers/invoices.py"]
     text = addition.texts["tests/test_invoices.py"]
-    assert "name=secrets.token_hex(8)[:4],\n            floor=secrets.randbelow(2**31),\n" in text
+    assert "owner_id=owner_id,\n            name=secrets.token_hex(8)[:4],\n            floor=" in text
     assert "            keeper_id=await add(\n                session,\n                User(\n" in text
 
 
-def test_a_reference_to_rows_with_owners_is_said(shop: Path) -> None:
+def test_a_reference_leads_to_the_resource_of_its_rows(shop: Path) -> None:
     addition = plan(shop, "invoice", "customer:ref:users", "todo:ref:todos")
-    assert addition.unguarded == ["todo_id may name a row of todos that is not the caller's"]
+    assert addition.unguarded == []
+    router = addition.texts["routers/invoices.py"]
+    assert "\nfrom models import Invoice\nfrom routers.todos import todos\nfrom schemas import " in router
+    assert '    owner="owner_id",\n    references={"todo_id": todos},\n    filters=[' in router
+    tests = addition.texts["tests/test_invoices.py"]
+    assert (
+        '@pytest.mark.parametrize("name", ["todo_id"])\nasync def test_nobody_elses_is_referred_to(' in tests
+    )
+    assert "row = Todo(owner_id=owner_id, title=secrets.token_hex(8))" in tests
+
+
+def test_a_reference_to_rows_with_owners_is_said(shop: Path) -> None:
+    addition = plan(shop, "invoice", "action:ref:actions", "todo:ref:todos?")
+    assert addition.unguarded == ["action_id may name a row of actions that is not the caller's"]
+    assert (
+        "    references={\n"
+        "        # Also somebody else's: no router declares a Resource of Action.\n"
+        '        "action_id": None,\n'
+        '        "todo_id": todos,\n'
+        "    },\n"
+    ) in addition.texts["routers/invoices.py"]
+    assert '("name", ["todo_id"])\nasync def test_nobody' in addition.texts["tests/test_invoices.py"]
+
+
+@pytest.mark.parametrize(
+    ("declared", "line", "imported"),
+    [
+        ("things: Any = Resource(models.Action, owner='owner_id')", "things", "things"),
+        ("things = Resource[Action](Action, owner='owner_id')", "things", "things"),
+        ("things = stanchion.Resource(Action, owner='owner_id')", "things", "things"),
+        ("invoices = Resource(Action, owner='owner_id')", "acts_invoices", "invoices as acts_invoices"),
+        ("a = b = Resource(Todo)\nc = Resource()\na.b = 1\nd = Resource(Action, owner='x')", "d", "d"),
+    ],
+)
+def test_a_resource_by_hand(shop: Path, declared: str, line: str, imported: str) -> None:
+    (shop / "routers/acts.py").write_text(f"{declared}\n")
+    addition = plan(shop, "invoice", "action:ref:actions")
+    assert addition.unguarded == []
+    router = addition.texts["routers/invoices.py"]
+    assert f'    references={{"action_id": {line}}},\n' in router
+    assert f"\nfrom routers.acts import {imported}\n" in router
+
+
+def test_a_resource_without_owners_guards_nothing(shop: Path) -> None:
+    (shop / "routers/acts.py").write_text("acts = Resource(Action)\n")
+    addition = plan(shop, "invoice", "action:ref:actions")
+    assert addition.unguarded == ["action_id may name a row of actions that is not the caller's"]
+    assert '    references={"action_id": acts},\n' in addition.texts["routers/invoices.py"]
+    assert "test_nobody_elses" not in addition.texts["tests/test_invoices.py"]
+    (shop / "routers/own.py").write_text("own = Resource(Action, owner='owner_id')\n")
+    assert (
+        '    references={"action_id": own},\n'
+        in plan(shop, "invoice", "action:ref:actions").texts["routers/invoices.py"]
+    )
 
 
 def test_ends_of_lines_are_kept(shop: Path) -> None:

@@ -12,6 +12,7 @@ from stanchion.scaffold.checks import Checks
 from stanchion.scaffold.errors import ScaffoldError
 from stanchion.scaffold.fields import Field
 from stanchion.scaffold.names import Names
+from stanchion.scaffold.references import references
 from stanchion.scaffold.source import Source
 from stanchion.scaffold.tables import Tables
 from stanchion.scaffold.wiring import is_wired, wired
@@ -81,10 +82,8 @@ class Addition:
     def plan(cls, folder: Path, names: Names, fields: tuple[Field, ...]) -> Self:
         """Plan it. Raises ScaffoldError for a name that clashes, and for a reference to no table."""
         project = Project.read(folder)
-        blocks, tables = Blocks(names, fields), Tables(project.models)
-        for field in fields:
-            if field.type == "ref":
-                tables.find(field.arguments[0])
+        tables = Tables(project.models)
+        blocks = Blocks(names, fields, references(folder, tables, fields))
         if blocks.too_long:
             raise ScaffoldError(f"{blocks.too_long[0]!r} is too long for an index: choose shorter names.")
         new = {
@@ -105,9 +104,9 @@ class Addition:
     def unguarded(self) -> list[str]:
         """Return the references that may lead to a row of somebody else's, a sentence each."""
         return [
-            f"{field.name} may name a row of {field.arguments[0]} that is not the caller's"
-            for field in self.blocks.fields
-            if field.type == "ref" and Tables(self.project.models).find(field.arguments[0]).has_owner
+            f"{one.field.name} may name a row of {one.table.name} that is not the caller's"
+            for one in self.blocks.references
+            if one.table.has_owner and not one.is_guarded
         ]
 
     @property

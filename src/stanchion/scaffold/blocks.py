@@ -11,6 +11,7 @@ from stanchion.scaffold.kinds import Import, Kind, kind_of, type_name
 from stanchion.scaffold.layout import laid_out
 from stanchion.scaffold.names import Names
 from stanchion.scaffold.project import TEMPLATE
+from stanchion.scaffold.references import Reference
 from stanchion.scaffold.source import Source
 
 _REPLACED = ("title", "status")
@@ -41,6 +42,7 @@ class Blocks:
 
     names: Names
     fields: tuple[Field, ...]
+    references: tuple[Reference, ...] = ()
 
     @cached_property
     def kinds(self) -> dict[Field, Kind]:
@@ -119,7 +121,30 @@ class Blocks:
             before = re.findall(rf"^    {name}=\[.*\],$", text, re.MULTILINE)
             assert len(before) == 1, f"the template's routers/todos.py has no {name}"
             text = text.replace(before[0], laid_out(f"{name}=[{_quoted(columns)}]", 4, ","))
-        return sorted_imports(text)
+        return self._referring(Source.of("a router", sorted_imports(text))).text
+
+    def _referring(self, router: Source) -> Source:
+        """Return a router that says, of each reference to rows with owners, which a caller may name."""
+        lines: list[str] = []
+        taken = router.bound()
+        for one in self.references:
+            if not one.table.has_owner:
+                continue
+            if one.resource is None:
+                lines.append(f"# Also somebody else's: no router declares a Resource of {one.table.model}.")
+                lines.append(f'"{one.field.name}": None,')
+                continue
+            module, name = f"routers.{one.resource.module}", one.resource.name
+            known = name if name not in taken else f"{one.resource.module}_{name}"
+            router = router.importing(module, name if known == name else f"{name} as {known}")
+            lines.append(f'"{one.field.name}": {known},')
+        if not lines:
+            return router
+        inside = " ".join(lines).rstrip(",")
+        text = laid_out(f"references={{{inside}}}", 4, ",")
+        if any(one.startswith("#") for one in lines):
+            text = "\n".join(["    references={", *(f"        {one}" for one in lines), "    },"])
+        return Source.of(router.name, router.text.replace("    filters=[", f"{text}\n    filters=[", 1))
 
     def model_imports(self) -> list[Import]:
         """Return what models.py has to import."""

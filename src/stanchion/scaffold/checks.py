@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from stanchion.scaffold.blocks import Blocks, template
 from stanchion.scaffold.fields import Field
-from stanchion.scaffold.kinds import Import, reference_maker
+from stanchion.scaffold.kinds import Import
 from stanchion.scaffold.layout import laid_out
+from stanchion.scaffold.rows import CALLER, makers
 from stanchion.scaffold.source import Source
 from stanchion.scaffold.tables import Tables
 from stanchion.scaffold.taken import TAKEN
@@ -27,13 +28,7 @@ _KNOWN: tuple[Import, ...] = (
     ("stanchion.database", "now"),
 )
 
-ADD = '''\
-async def add(session: AsyncSession, row: Any) -> int:
-    """Add a row to refer to, and return its id."""
-    session.add(row)
-    await session.flush()
-    return int(row.id)
-'''
+_WHOSE = re.compile(r"\bawait (body|change)\((ada|bob|key)(, )?")
 
 _UNFIT = """\
 UNFIT: list[tuple[str, object]] = [
@@ -43,7 +38,7 @@ UNFIT: list[tuple[str, object]] = [
 
 @pytest.mark.parametrize(("name", "value"), UNFIT)
 async def test_unfit(anyone: httpx2.AsyncClient, ada: Headers, name: str, value: object) -> None:
-    created = await anyone.post(URL, json=await body(**{{name: value}}), headers=ada)
+    created = await anyone.post(URL, json=await body(ada, **{{name: value}}), headers=ada)
     assert (created.status_code, created.json()["errors"][0]["loc"][:2]) == (422, ["body", name])
     url = (await create(anyone, ada)).headers["Location"]
     changed = await anyone.patch(url, json={{name: value}}, headers=ada)
@@ -53,7 +48,7 @@ async def test_unfit(anyone: httpx2.AsyncClient, ada: Headers, name: str, value:
 _REQUIRED = """\
 {names}
 async def test_what_is_required(anyone: httpx2.AsyncClient, ada: Headers, name: str) -> None:
-    sent = await body()
+    sent = await body(ada)
     del sent[name]
     response = await anyone.post(URL, json=sent, headers=ada)
     assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", name])
@@ -62,7 +57,7 @@ async def test_what_is_required(anyone: httpx2.AsyncClient, ada: Headers, name: 
 _LEFT_OUT = """\
 async def test_what_may_be_left_out(anyone: httpx2.AsyncClient, ada: Headers) -> None:
 {defaults}
-    sent = {{name: value for name, value in (await body()).items() if name not in left_out}}
+    sent = {{name: value for name, value in (await body(ada)).items() if name not in left_out}}
     response = await anyone.post(URL, json=sent, headers=ada)
     assert response.status_code == 201
     assert response.json().items() >= left_out.items()
@@ -80,15 +75,29 @@ _UNIQUE = """\
 {names}
 async def test_what_is_unique(anyone: httpx2.AsyncClient, ada: Headers, name: str) -> None:
     first = (await create(anyone, ada)).json()
-    again = await anyone.post(URL, json=await body(**{{name: first[name]}}), headers=ada)
+    again = await anyone.post(URL, json=await body(ada, **{{name: first[name]}}), headers=ada)
     assert (again.status_code, again.json()["errors"][0]["loc"]) == (409, ["body", name])
 """
 
 _REFERENCES = """\
 {names}
 async def test_what_is_referred_to(anyone: httpx2.AsyncClient, ada: Headers, name: str) -> None:
-    response = await anyone.post(URL, json=await body(**{{name: 2**63 - 1}}), headers=ada)
+    response = await anyone.post(URL, json=await body(ada, **{{name: 2**63 - 1}}), headers=ada)
     assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", name])
+"""
+
+_NOBODY_ELSES = """\
+{names}
+async def test_nobody_elses_is_referred_to(
+    anyone: httpx2.AsyncClient, ada: Headers, bob: Headers, name: str
+) -> None:
+    theirs = {{name: (await body(bob))[name]}}
+    response = await anyone.post(URL, json=await body(ada, **theirs), headers=ada)
+    assert (response.status_code, response.json()["errors"][0]["loc"]) == (422, ["body", name])
+    url = (await create(anyone, ada)).headers["Location"]
+    changed = await anyone.patch(url, json=theirs, headers=ada)
+    assert (changed.status_code, changed.json()["errors"][0]["loc"]) == (422, ["body", name])
+    assert (await anyone.patch(url, json=theirs, headers=bob)).status_code == 404
 """
 
 _FILTERS = """\
@@ -131,45 +140,51 @@ class Checks:
 
     def text(self) -> str:
         """Return the file. Raises ScaffoldError where no row to refer to can be made."""
-        makers = self._makers()
-        parts = [*([ADD, *makers] if makers else ()), self._body(), self._change(), *self._functions()]
+        found = makers(self.blocks.references, self.tables)
+        parts = [*found, self._body(), self._change(), *self._functions()]
         source = Source.of(_FILE, f"{self._head(parts)}\n\n" + "\n\n".join(parts))
         for module, name in self._imports(source):
             source = source.importing(module, name)
         return source.text
 
-    def _makers(self) -> list[str]:
-        """Return the functions that make the rows to refer to."""
-        found = []
-        for field in self.blocks.fields:
-            if field.type == "ref":
-                table = self.tables.find(field.arguments[0])
-                made = laid_out(f"row = {table.model}({', '.join(self.tables.values(table))})", 8)
-                head = f"async def {reference_maker(field)}() -> int:"
-                doc = f'    """Make what `{field.name}` refers to."""'
-                body = f"    async with database.transaction() as session:\n{made}"
-                found.append(f"{head}\n{doc}\n{body}\n        return await add(session, row)\n")
-        return found
+    @property
+    def _owned(self) -> list[Field]:
+        """Return the fields that name rows which are somebody's: a body with one is the caller's own."""
+        return [one.field for one in self.blocks.references if one.table.has_owner]
+
+    def _value(self, field: Field, value: str) -> str:
+        """Return what makes a value: of a row that is somebody's, whose it is."""
+        return value.replace("()", "(anyone, key)") if field in self._owned else value
 
     def _body(self) -> str:
         doc = '"""Return a body that fits; what is unique, or refers to something, is new each time."""'
         values = {
-            field.name: kind.fresh if field.unique or field.type == "ref" else kind.first
+            field.name: self._value(field, kind.fresh if field.unique or field.type == "ref" else kind.first)
             for field, kind in self.blocks.kinds.items()
         }
         items = [*(f'"{name}": {value}' for name, value in values.items()), "**changes"]
         line = laid_out(f"return {{{', '.join(items)}}}", 4)
-        return f"async def body(**changes: object) -> dict[str, object]:\n    {doc}\n{line}\n"
+        caller = f"{CALLER}, /, " if self._owned else ""
+        head = laid_out(f"async def body({caller}**changes: object) -> dict[str, object]:")
+        return f"{head}\n    {doc}\n{line}\n"
+
+    @property
+    def _changing(self) -> Field:
+        """Return the field that tests change: one that is not unique, and names no row, if there is any."""
+        return min(self.blocks.fields, key=lambda one: (one.type == "ref", one.unique))
 
     def _change(self) -> str:
         doc = '"""Return a field with another value."""'
-        kinds = self.blocks.kinds
-        plain = [one for one in kinds if one.type != "ref"] or list(kinds)
-        field = next((one for one in plain if not one.unique), plain[0])
-        value = kinds[field].fresh if field.unique else kinds[field].second
-        return (
-            f'async def change() -> dict[str, object]:\n    {doc}\n    return {{"{field.name}": {value}}}\n'
-        )
+        field, kind = self._changing, self.blocks.kinds[self._changing]
+        value = self._value(field, kind.fresh if field.unique else kind.second)
+        head = f"async def change({CALLER if self._owned else ''}) -> dict[str, object]:"
+        return f'{head}\n    {doc}\n    return {{"{field.name}": {value}}}\n'
+
+    def _for(self, text: str) -> str:
+        """Return a test whose bodies say whose they are, `body(anyone, ada)`, where they have to."""
+        if self._owned:
+            return _WHOSE.sub(r"await \1(anyone, \2\3", text)
+        return _WHOSE.sub(r"await \1(", text)
 
     def _functions(self) -> Iterator[str]:
         """Give the tests: the template's, with those that follow from the fields after the first."""
@@ -177,7 +192,7 @@ class Checks:
         for name, replacements in TAKEN.items():
             yield self._taken(source.piece(name), name, replacements)
             if name == "test_create":
-                yield from self._of_fields()
+                yield from map(self._for, self._of_fields())
 
     def _taken(self, text: str, name: str, replacements: Mapping[str, str]) -> str:
         text = text.replace('"/api/todos"', "URL")
@@ -191,7 +206,11 @@ class Checks:
             if old not in text:
                 raise AssertionError(f"the template's {name} does not say {old!r}")
             text = text.replace(old, new)
-        return text
+        if self._changing in self._owned:  # nobody else could name it: their change names nothing
+            text = text.replace(
+                "create(anyone, ada), await change(ada)", "create(anyone, ada), dict[str, object]()"
+            )
+        return self._for(text)
 
     def _of_fields(self) -> Iterator[str]:
         fields, kinds = self.blocks.fields, self.blocks.kinds
@@ -207,6 +226,7 @@ class Checks:
             (_EMPTIED, [one for one in fields if one.optional]),
             (_UNIQUE, [one for one in fields if one.unique]),
             (_REFERENCES, [one for one in fields if one.type == "ref"]),
+            (_NOBODY_ELSES, [one.field for one in self.blocks.references if one.is_guarded]),
             (_FILTERS, list(kinds)),
         ):
             if chosen:

@@ -82,17 +82,20 @@ class Tables:
             raise ScaffoldError(f"The table {name!r} has no `id` that is a number: refer to another.")
         return known[name]
 
-    def values(self, table: Table, *, within: tuple[str, ...] = ()) -> list[str]:
+    def values(self, table: Table, *, within: tuple[str, ...] = (), owner: str = "") -> list[str]:
         """Return the arguments of its class that make a row which every column allows.
 
+        `owner` is the code for its owner, and for that of each row which it refers to in turn.
         Raises ScaffoldError for a column of a type that is not known.
         """
         if table.name in within:
             raise ScaffoldError(f"A row of {table.name!r} cannot be made for the tests: it refers to itself.")
         return [
-            f"{name}={self._value(table, name, node, given, within)}"
+            f"{name}={owner}"
+            if owner and name == "owner_id"
+            else f"{name}={self._value(table, name, node, given, within, owner)}"
             for name, node, given in table.fields()
-            if _is_required(node, given)
+            if _is_required(node, given) or (owner and name == "owner_id")
         ]
 
     def _value(
@@ -102,11 +105,12 @@ class Tables:
         node: ast.AnnAssign,
         given: dict[str, ast.expr],
         within: tuple[str, ...],
+        owner: str,
     ) -> str:
         target = next(_foreign(given), "")
         if target:
             other = self.find(target.rpartition(".")[0].rpartition(".")[2])
-            values = self.values(other, within=(*within, table.name))
+            values = self.values(other, within=(*within, table.name), owner=owner)
             return f"await add(session, {other.model}({', '.join(values)}))"
         annotation = ast.unparse(node.annotation)
         if annotation == "str":

@@ -5,15 +5,16 @@ from collections.abc import Mapping
 _MADE = 'made = [(await create(anyone, ada)).json()["id"] for _ in range({})]'
 _IDS = '[item["id"] for item in {}.json()]'
 
-# Of each function: what is said of a todo's title and status, and what of any row in its place.
+# Of each function: what is said of a todo's title and status, and what of any row in its place. A body and a
+# change are somebody's, `body(ada)`: who it is goes where they name no rows of theirs.
 TAKEN: Mapping[str, Mapping[str, str]] = {
     "create": {
         'title: str = "Buy milk"': "/, **changes: object",
-        'json={"title": title}': "json=await body(**changes)",
+        'json={"title": title}': "json=await body(key, **changes)",
     },
     "test_create": {
         "response = await create(anyone, ada)": (
-            "sent = await body()\n    response = await create(anyone, ada, **sent)"
+            "sent = await body(ada)\n    response = await create(anyone, ada, **sent)"
         ),
         '    assert item["title"] == "Buy milk"\n    assert item["status"] == "active"\n': (
             "    assert item.items() >= sent.items()\n"
@@ -37,9 +38,13 @@ TAKEN: Mapping[str, Mapping[str, str]] = {
         "&status=active": "&created_at__gt=2020-01-01T00:00:00Z",
     },
     "test_many_at_once": {
-        'json=[{"title": "a"}, {"title": "b"}]': "json=[await body(), await body()]",
+        'json=[{"title": "a"}, {"title": "b"}]': "json=[await body(ada), await body(ada)]",
         '    body = [{"id": first, "status": "completed"}, {"id": second, "title": "c"}]\n': (
-            '    sent = [{"id": first, **await change()}, {"id": second, **await change()}]\n'
+            '    sent = [{"id": first, **await change(ada)}, {"id": second, **await change(ada)}]\n'
+        ),
+        "    assert (await anyone.patch(url, json=body, headers=bob)).status_code == 404\n": (
+            '    theirs = [{"id": first, **await change(bob)}]\n'
+            "    assert (await anyone.patch(url, json=theirs, headers=bob)).status_code == 404\n"
         ),
         "json=body": "json=sent",
         '[(item["title"], item["status"]) for item in changed.json()] == [\n'
@@ -48,10 +53,13 @@ TAKEN: Mapping[str, Mapping[str, str]] = {
         ),
         'partly = await anyone.post(f"{url}?on_error=continue", '
         'json=[{"title": "d"}, {"title": ""}], headers=ada)': (
-            "mixed = [await body(), await body(owner_id=1)]\n"
+            "mixed = [await body(ada), await body(ada, owner_id=1)]\n"
             '    partly = await anyone.post(f"{url}?on_error=continue", json=mixed, headers=ada)'
         ),
-        'json=[{"title": "e"}, {"title": ""}]': "json=[await body(), await body(owner_id=1)]",
+        '    refused = await anyone.post(url, json=[{"title": "e"}, {"title": ""}], headers=ada)\n': (
+            "    mixed = [await body(ada), await body(ada, owner_id=1)]\n"
+            "    refused = await anyone.post(url, json=mixed, headers=ada)\n"
+        ),
         '["body", 1, "title"]': '["body", 1, "owner_id"]',
         'assert [item["title"] for item in (await anyone.get(URL, headers=ada)).json()] == ["d"]': (
             "assert len((await anyone.get(URL, headers=ada)).json()) == 1"
@@ -59,10 +67,10 @@ TAKEN: Mapping[str, Mapping[str, str]] = {
     },
     "test_a_retry_makes_no_second_one": {
         '    key = {**ada, "Idempotency-Key": "attempt-1"}\n': (
-            '    key = {**ada, "Idempotency-Key": "attempt-1"}\n    sent = await body()\n'
+            '    key = {**ada, "Idempotency-Key": "attempt-1"}\n    sent = await body(ada)\n'
         ),
         'json={"title": "Buy milk"}': "json=sent",
-        'json={"title": "Buy bread"}': "json={**sent, **await change()}",
+        'json={"title": "Buy bread"}': "json={**sent, **await change(ada)}",
     },
     "test_list_refuses": {
         '        "status=lost",\n': "",
@@ -70,7 +78,7 @@ TAKEN: Mapping[str, Mapping[str, str]] = {
         '"sort=colour"': '"sort=no_such_column"',
     },
     "test_update_keeps_what_is_not_sent": {
-        'url = created.headers["Location"]': 'url, sent = created.headers["Location"], await change()',
+        'url = created.headers["Location"]': 'url, sent = created.headers["Location"], await change(ada)',
         'json={"status": "completed"}': "json=sent",
         'assert changed.json()["title"] == "Buy milk"\n    assert changed.json()["status"] == "completed"': (
             'moment = {"updated_at": changed.json()["updated_at"]}\n'
@@ -79,14 +87,15 @@ TAKEN: Mapping[str, Mapping[str, str]] = {
         '{"title": None}': '{"owner_id": 1}',
     },
     "test_versions": {
-        'json={"title": "first"}': "json=await change()",
-        'json={"title": "late"}': "json=await change()",
+        'json={"title": "first"}': "json=await change(ada)",
+        'json={"title": "late"}': "json=await change(ada)",
         '.json()["title"] == "first"': ".json() == first.json()",
     },
     "test_delete": {},
     "test_everyone_elses_is_not_there": {
         'url = (await create(anyone, ada)).headers["Location"]': (
-            'created, sent = await create(anyone, ada), await change()\n    url = created.headers["Location"]'
+            "created, sent = await create(anyone, ada), await change(ada)\n"
+            '    url = created.headers["Location"]'
         ),
         '("PUT", {"title": "mine"})': '("PUT", sent)',
         '("PATCH", {"title": "mine"})': '("PATCH", sent)',
@@ -95,5 +104,5 @@ TAKEN: Mapping[str, Mapping[str, str]] = {
         "headers=other)).json()\n        ]": "headers=other)).json()]",
     },
     "test_ids": {},
-    "test_both_slashes_answer": {'json={"title": "Buy milk"}': "json=await body()"},
+    "test_both_slashes_answer": {'json={"title": "Buy milk"}': "json=await body(ada)"},
 }
