@@ -52,9 +52,8 @@ def _declared(folder: Path) -> Iterator[Declared]:
             call = getattr(node, "value", None)
             if not isinstance(targets[0], ast.Name) or not isinstance(call, ast.Call) or not call.args:
                 continue
-            made = (
-                call.func.value if isinstance(call.func, ast.Subscript) else call.func
-            )  # Resource[Todo](...)
+            # Also with its row's type said: Resource[Todo](Todo, ...).
+            made = call.func.value if isinstance(call.func, ast.Subscript) else call.func
             if ast.unparse(made).rpartition(".")[2] == "Resource":
                 model = ast.unparse(call.args[0]).rpartition(".")[2]
                 has_owner = any(one.arg == "owner" for one in call.keywords)
