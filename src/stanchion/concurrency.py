@@ -1,10 +1,13 @@
 """Optimistic concurrency: ETag, If-None-Match and If-Match (RFC 9110, sections 8.8.3 and 13)."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
+from sqlalchemy import BigInteger, ColumnElement, false, type_coerce
+from sqlalchemy.orm import InstrumentedAttribute
 
 from stanchion.errors import InvalidError, PreconditionFailedError
 
@@ -22,33 +25,52 @@ def etag(version: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """The entity tags of an If-Match or If-None-Match; `tags` is None where none was sent."""
+    """The entity tags of an If-Match or If-None-Match; `tags` is None where none was sent.
+
+    `unless` are those of the If-None-Match of a write, whose `tags` are its If-Match: it goes ahead only
+    where the row has none of them.
+    """
 
     tags: frozenset[str] | None
+    unless: frozenset[str] | None = None
 
     def holds(self, tag: str) -> bool:
         """Tell whether `tag` is among them, by the weak comparison of RFC 9110, 13.1.2."""
-        return self.tags is not None and (
-            "*" in self.tags or tag in {sent.removeprefix("W/") for sent in self.tags}
-        )
+        return _has(self.tags, tag)
 
-    @property
-    def versions(self) -> list[int] | None:
-        """Return the versions that a write may change, compared strongly; None where it may change any.
+    def where(self, version: ColumnElement[int] | InstrumentedAttribute[int]) -> list[ColumnElement[bool]]:
+        """Return the conditions of the versions that a write may change.
 
         They go into the WHERE of the UPDATE or DELETE itself: of two that read the same version, one writes.
         """
-        if self.tags is None or "*" in self.tags:
-            return None
-        return sorted(int(found[1]) for tag in self.tags if (found := _VERSION.fullmatch(tag)))
+        # As 64 bits: PostgreSQL refuses to look for a larger number in a column of 32, which only has none.
+        wide = type_coerce(version, BigInteger())
+        conditions: list[ColumnElement[bool]] = []
+        if self.tags is not None and "*" not in self.tags:
+            conditions.append(wide.in_(_versions(self.tags)))
+        if self.unless is not None:
+            others = _versions(one.removeprefix("W/") for one in self.unless)
+            conditions.append(false() if "*" in self.unless else wide.not_in(others))
+        return conditions
 
     def require(self, tag: str) -> None:
-        """Raise PreconditionFailedError (412) where tags were sent and none is `tag`, compared strongly.
+        """Raise PreconditionFailedError (412) where a write of what has this tag may not go ahead.
 
-        Call it with the row locked, so that nothing changes before the write (RFC 9110, 13.1.1).
+        If-Match compares strongly, If-None-Match weakly. Call it with the row locked, so that nothing
+        changes before the write (RFC 9110, 13.1.1 and 13.1.2).
         """
-        if self.tags is not None and "*" not in self.tags and tag not in self.tags:
+        matched = self.tags is None or "*" in self.tags or tag in self.tags
+        if not matched or _has(self.unless, tag):
             raise PreconditionFailedError
+
+
+def _has(tags: frozenset[str] | None, tag: str) -> bool:
+    return tags is not None and ("*" in tags or tag in {one.removeprefix("W/") for one in tags})
+
+
+def _versions(tags: Iterable[str]) -> list[int]:
+    """Return the versions that tags stand for; none of ours is any other text."""
+    return sorted(int(found[1]) for tag in tags if (found := _VERSION.fullmatch(tag)))
 
 
 async def _if_match(
@@ -62,7 +84,8 @@ async def _if_match(
         ),
     ] = None,
 ) -> Precondition:
-    return _read(request, "If-Match")
+    unless = None if request.method in ("GET", "HEAD") else _read(request, "If-None-Match")
+    return Precondition(_read(request, "If-Match"), unless)
 
 
 async def _if_none_match(
@@ -76,23 +99,26 @@ async def _if_none_match(
         ),
     ] = None,
 ) -> Precondition:
-    return _read(request, "If-None-Match")
+    return Precondition(_read(request, "If-None-Match"))
 
 
 IfMatch = Annotated[Precondition, Depends(_if_match)]
-"""The request's If-Match: `match.require(etag(row.version))` before the write."""
+"""The request's If-Match, and a write's If-None-Match: `match.require(etag(row.version))` before it."""
 IfNoneMatch = Annotated[Precondition, Depends(_if_none_match)]
 """The request's If-None-Match: answer 304 where `match.holds(etag(row.version))`."""
 
 
-def _read(request: Request, name: str) -> Precondition:
-    """Read a header of entity tags, also a repeated one. Raises InvalidError for text that is none."""
+def _read(request: Request, name: str) -> frozenset[str] | None:
+    """Read a header of entity tags, also a repeated one; None where there is none.
+
+    Raises InvalidError for text that is none.
+    """
     values = request.headers.getlist(name)
     if not values:
-        return Precondition(None)
+        return None
     text = ", ".join(values).strip(" \t,")  # RFC 9110, 5.6.1: empty elements, and lists, are fine
     if text == "*":
-        return Precondition(frozenset({"*"}))
+        return frozenset({"*"})
     tags: set[str] = set()
     position = 0
     while position < len(text):
@@ -105,4 +131,4 @@ def _read(request: Request, name: str) -> Precondition:
             )
         tags.add(found[1])
         position = found.end()
-    return Precondition(frozenset(tags))
+    return frozenset(tags)

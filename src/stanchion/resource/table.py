@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import Path
 from pydantic import BaseModel, Field
 from pydantic.fields import FieldInfo
-from sqlalchemy import Column, Table, inspect
+from sqlalchemy import BigInteger, Column, ColumnElement, Table, inspect, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Mapper
 from sqlalchemy.sql.schema import CallableColumnDefault
 
@@ -50,10 +50,14 @@ class Described:
         return self.table.name
 
     @cached_property
-    def key(self) -> InstrumentedAttribute[Any]:
-        """Return the column of the primary key."""
-        found: InstrumentedAttribute[Any] = getattr(self.model, self.key_name)
-        return found
+    def key(self) -> ColumnElement[Any]:
+        """Return the column of the primary key.
+
+        A number in 64 bits, whatever it has: PostgreSQL refuses to look for a larger one in a column of 32,
+        which only has none.
+        """
+        found: ColumnElement[Any] = getattr(self.model, self.key_name)
+        return type_coerce(found, BigInteger()) if self.id_python is int else found
 
     @cached_property
     def key_name(self) -> str:

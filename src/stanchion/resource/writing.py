@@ -181,9 +181,8 @@ class Writer(Generic[Row]):
         return row
 
     def _allowed(self, match: Precondition) -> list[ColumnElement[bool]]:
-        """Return the condition that If-Match stands for: in the statement itself, nothing comes between."""
-        versions = match.versions
-        return [] if versions is None else [self.table.column(VERSION).in_(versions)]
+        """Return the conditions that If-Match and If-None-Match stand for, in the statement itself."""
+        return match.where(self.table.column(VERSION)) if self.table.has(VERSION) else []
 
     async def _why_not(self, access: Access[Row], row_id: Any) -> DomainError:
         there = select(self.table.key).where(self.table.key == row_id, *access.where)
