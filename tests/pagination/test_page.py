@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from typing import Annotated
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -20,8 +21,7 @@ class Filtered(Page):
     word: str = ""
 
 
-@pytest.fixture
-async def caller() -> AsyncIterator[httpx2.AsyncClient]:
+def listed() -> FastAPI:
     app = FastAPI()
     handle_errors(app)
 
@@ -33,7 +33,12 @@ async def caller() -> AsyncIterator[httpx2.AsyncClient]:
         add_links(request, response, page, more=len(found) > page.limit)
         return found[: page.limit]
 
-    async with client(app) as caller:
+    return app
+
+
+@pytest.fixture
+async def caller() -> AsyncIterator[httpx2.AsyncClient]:
+    async with client(listed()) as caller:
         yield caller
 
 
@@ -77,6 +82,38 @@ async def test_links_are_relative_and_keep_the_query(
     assert {rel: link["url"] for rel, link in response.links.items()} == {
         rel: f"/lists/a?{query}" for rel, query in links.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("declared", "served", "path"),
+    [
+        ("", "", "/lists/a"),
+        ("/v1", "", "/lists/a"),  # a proxy that takes its prefix away, and the app is told of it
+        ("/v1", "", "/v1/lists/a"),
+        ("", "/v1", "/v1/lists/a"),  # the server is told of it: uvicorn --root-path
+        ("", "/lists", "/lists/lists/a"),
+        ("", "/ü", "/ü/lists/a"),
+    ],
+)
+async def test_links_are_as_the_client_reaches_them(declared: str, served: str, path: str) -> None:
+    app = listed()
+    app.root_path = declared
+    mounted = httpx2.ASGITransport(app=app, root_path=served)
+    async with httpx2.AsyncClient(transport=mounted, base_url="http://test") as caller:
+        response = await caller.get(f"{path}?limit=40")
+        outside = quote(f"{(declared or served).rstrip('/')}/lists/a")
+        assert response.links["next"]["url"] == f"{outside}?limit=40&offset=40"
+        assert await walk(caller, f"{path}?limit=40", "next") == ROWS
+        # A client that joins it with the URL that it asked for comes to the same.
+        joined = httpx2.URL(f"http://test{outside}?limit=40").join(response.links["next"]["url"])
+        assert (await caller.get(joined)).json() == ROWS[40:80]
+
+
+async def test_links_of_an_app_that_is_mounted() -> None:
+    app = FastAPI()
+    app.mount("/inner", listed())
+    async with client(app) as caller:
+        assert await walk(caller, "/inner/lists/a?limit=40", "next") == ROWS
 
 
 @pytest.mark.parametrize(

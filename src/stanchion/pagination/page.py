@@ -8,9 +8,15 @@ from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import URL
 
+from stanchion.headers import location
+
 
 class Page(BaseModel):
-    """The query parameters of a list. Subclass it to add filters; an unknown parameter is a 422."""
+    """The query parameters of a list. Subclass it to add filters; an unknown parameter is a 422.
+
+    So it holds all that the path operation takes: where dependencies beside it have parameters of their
+    own, take a Listing.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -22,8 +28,8 @@ class Page(BaseModel):
 def add_links(request: Request, response: Response, page: Page, *, more: bool) -> None:
     """Set the `Link` header of a page: `first`, and `prev` and `next` where there are such.
 
-    The links keep the other query parameters. They are references relative to the server
-    (RFC 8288, 3.1), so that they hold behind any proxy.
+    The links keep the other query parameters. They are paths, without the server's name (RFC 8288, 3.1;
+    RFC 3986, 4.2), with the prefix of a proxy where the app or the server knows it as `root_path`.
     """
     offsets = {"first": 0}
     if page.offset > 0:
@@ -39,10 +45,17 @@ def add_links(request: Request, response: Response, page: Page, *, more: bool) -
 def link_to(request: Request, **place: int | str) -> str:
     """Return a reference to another page of this list: the same query, with the place replaced."""
     # Not request.url: the path in it is decoded, and the Host header is the client's to choose.
-    url = URL(f"{quote(request.scope['path'])}?{request.scope['query_string'].decode('latin-1')}")
+    path = location(request, quote(_own_path(request)))
+    url = URL(f"{path}?{request.scope['query_string'].decode('latin-1')}")
     return str(url.remove_query_params(["cursor", "offset"]).include_query_params(**place))
 
 
 def set_links(response: Response, links: Mapping[str, str]) -> None:
     """Set the `Link` header: a reference for each relation (RFC 8288, 3)."""
     response.headers["Link"] = ", ".join(f'<{url}>; rel="{rel}"' for rel, url in links.items())
+
+
+def _own_path(request: Request) -> str:
+    """Return the path within the app: a server may or may not put the prefix of a proxy before it."""
+    path, root = str(request.scope["path"]), request.scope.get("root_path", "").rstrip("/")
+    return path.removeprefix(root) if path == root or path.startswith(f"{root}/") else path
