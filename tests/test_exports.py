@@ -58,6 +58,7 @@ NAMES = {
         "Selection",
         "Sorting",
         "add_links",
+        "refuse_unknown",
     },
     "stanchion.resource": {"Access", "Resource"},
     "stanchion.security": {

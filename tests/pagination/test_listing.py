@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -13,12 +14,13 @@ import pytest
 from fastapi import Depends, FastAPI, Response
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Column, Enum, Numeric, delete, insert, select
+from sqlalchemy import Column, Enum, Numeric, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 
 from stanchion.database import BigID, Database, UTCDateTime
 from stanchion.errors import handle_errors
+from stanchion.filtering import Filters
 from stanchion.pagination import Listing, Selection
 from stanchion.signing import sign_with
 from stanchion.testing import client
@@ -57,7 +59,7 @@ class Served:
         self.app = FastAPI()
         handle_errors(self.app)
         sign_with(self.app, "the secret of this backend")
-        listing = Listing(Row, sort=SORTED)
+        listing = Listing(Row, filters=Filters(Row, SORTED), sort=SORTED)
 
         @self.app.get("/rows")
         async def rows(
@@ -81,11 +83,18 @@ class Served:
             if rows:
                 await session.execute(insert(Row), rows)
 
-    async def disturb(self, number: int, like: dict[str, Any]) -> None:
-        """Add a row somewhere, and take away the one that was added before."""
+    async def change(self, *statements: Any) -> None:
+        """Take away what was added or sorted anew before, and do this."""
         async with self.database.transaction() as session:
-            await session.execute(delete(Row).where(Row.note == NOISE))  # type: ignore[arg-type] # SQLModel types a column as its value
-            await session.execute(insert(Row), [{**like, "id": 10**6 + number, "note": NOISE}])
+            await session.execute(delete(Row).where(col(Row.note) == NOISE))
+            for statement in statements:
+                await session.execute(statement)
+
+    def kept(self, row: dict[str, Any]) -> dict[str, Any]:
+        """Return a row as the table has it: PostgreSQL rounds a price, and SQLite keeps all of it."""
+        if self.database.url.get_backend_name() == "sqlite":
+            return row
+        return {**row, "price": row["price"].quantize(Decimal("0.01"))}
 
 
 @pytest.fixture
@@ -111,7 +120,9 @@ ROWS = st.lists(
             "word": WORDS,
             "moment": st.one_of(st.none(), st.integers(0, 3).map(lambda days: START + timedelta(days=days))),
             "status": st.sampled_from(Status),
-            "price": st.decimals(0, 2, places=1),
+            "price": st.sampled_from(
+                [Decimal(one) for one in ("0", "0.004", "0.33333333", "1.00499", "1.5")]
+            ),
             "weight": st.sampled_from([-0.1, 0.0, 0.30000000000000004, 1e300]),
             "is_open": st.booleans(),
             "code": st.sampled_from([UUID(int=number) for number in (1, 2**127)]),
@@ -122,6 +133,23 @@ ROWS = st.lists(
 SORTS = st.lists(
     st.tuples(st.sampled_from(["", "-"]), st.sampled_from([*SORTED, "id"])).map("".join), max_size=3
 )
+
+
+Keeps = Callable[[dict[str, Any]], bool]
+FILTERS: dict[str, Keeps] = {
+    "number__gte=0": lambda row: row["number"] >= 0,
+    "number__in=-1,1,2": lambda row: row["number"] in (-1, 1, 2),
+    "word=a": lambda row: row["word"] == "a",
+    "word__ne=a": lambda row: row["word"] != "a",
+    "word__isnull=false": lambda row: row["word"] is not None,
+    "moment__lte=2026-01-03T00:00:00Z": lambda row: (
+        row["moment"] is not None and row["moment"] <= START + timedelta(days=2)
+    ),
+    "status=active": lambda row: row["status"] is Status.active,
+    "price__lt=1": lambda row: row["price"] < 1,
+    "is_open=true": lambda row: row["is_open"],
+}
+CHANGES = st.lists(st.sampled_from(["add", "delete", "move", "delete ahead"]), max_size=8)
 
 
 def place(value: Any) -> Any:
@@ -142,48 +170,123 @@ def in_order(rows: list[dict[str, Any]], sort: list[str]) -> list[int]:
     return [row["id"] for row in ordered]
 
 
-async def walk(served: Served, caller: httpx2.AsyncClient, url: str, rel: str, like: Any) -> list[list[int]]:
-    """Follow the links from page to page, and write between them."""
-    pages = []
-    for number in range(60):
-        response = await caller.get(url)
+@dataclass
+class Walk:
+    """Follows the links from page to page, and writes between them."""
+
+    served: Served
+    caller: httpx2.AsyncClient
+    rows: list[dict[str, Any]]
+    changes: list[str]
+    seen: list[int] = field(default_factory=list)
+    gone: set[int] = field(default_factory=set)
+    """Rows that were deleted before their turn."""
+
+    async def begin(self, url: str) -> httpx2.Response:
+        """Fill the table, and go to the last page."""
+        await self.served.fill(self.rows)
+        response = await self.page(url)
+        while "next" in response.links:
+            response = await self.page(response.links["next"]["url"])
+        return response
+
+    async def follow(self, url: str, rel: str) -> None:
+        for change in [*self.changes, *[""] * 60]:
+            response = await self.page(url)
+            found = [row["id"] for row in response.json() if row["note"] != NOISE]
+            self.seen += found if rel == "next" else found[::-1]
+            if rel not in response.links:
+                return
+            if change:  # the cursor stands beside the last row, or before the first
+                await self.change(change, response.json()[-1 if rel == "next" else 0]["id"])
+            url = response.links[rel]["url"]
+        raise AssertionError("the pages have no end")
+
+    async def page(self, url: str) -> httpx2.Response:
+        response = await self.caller.get(url)
         assert response.status_code == 200, response.text
-        pages.append([row["id"] for row in response.json() if row["note"] != NOISE])
-        if rel not in response.links:
-            return pages
-        if like is not None and number < 10:
-            await served.disturb(number, like)
-        url = response.links[rel]["url"]
-    raise AssertionError("the pages have no end")
+        return response
+
+    async def change(self, change: str, beside: int) -> None:
+        like = {**self.rows[0], "note": NOISE}
+        ahead = {row["id"] for row in self.rows} - {*self.seen, *self.gone}
+        if change == "add":
+            await self.served.change(insert(Row).values({**like, "id": 10**6}))
+        elif change == "move":
+            await self.served.change(update(Row).where(col(Row.id) == beside).values({**like, "id": beside}))
+        elif change == "delete":
+            await self.served.change(delete(Row).where(col(Row.id) == beside))
+        elif ahead:
+            self.gone.add(max(ahead))
+            await self.served.change(delete(Row).where(col(Row.id) == max(ahead)))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=ROWS, sort=SORTS, limit=st.integers(1, 4), disturbed=st.booleans())
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=ROWS,
+    filters=st.lists(st.sampled_from(list(FILTERS)), max_size=2, unique_by=lambda one: one.partition("=")[0]),
+    sort=SORTS,
+    limit=st.integers(1, 4),
+    changes=CHANGES,
+)
 def test_every_row_once_forward_and_back(
-    served: Served, rows: list[dict[str, Any]], sort: list[str], limit: int, disturbed: bool
+    served: Served,
+    rows: list[dict[str, Any]],
+    filters: list[str],
+    sort: list[str],
+    limit: int,
+    changes: list[str],
 ) -> None:
     rows = [{**row, "id": number, "note": ""} for number, row in enumerate(rows, 1)]
-    like = rows[0] if rows and disturbed else None
-    wanted = in_order(rows, sort)
+    kept = [served.kept(row) for row in rows]
+    wanted = in_order([row for row in kept if all(FILTERS[one](row) for one in filters)], sort)
+    url = f"/rows?limit={limit}&sort={','.join(sort)}" + "".join(f"&{one}" for one in filters)
 
     async def work(caller: httpx2.AsyncClient) -> None:
         await served.fill(rows)
-        url = f"/rows?limit={limit}&sort={','.join(sort)}"
-        forward = await walk(served, caller, url, "next", like)
-        assert [one for page in forward for one in page] == wanted
-        # Back from the last page; what was added meanwhile may have made it a page of that alone.
-        await served.fill(rows)
-        last = await caller.get(url)
-        for _ in range(60 if "next" in last.links else 0):
-            if "next" not in last.links:
-                break
-            last = await caller.get(last.links["next"]["url"])
-        back = [[row["id"] for row in last.json()]]
+        forward = Walk(served, caller, rows, changes)
+        await forward.follow(url, "next")
+        assert forward.seen == [one for one in wanted if one not in forward.gone]
+
+        back = Walk(served, caller, rows, changes)
+        last = await back.begin(url)
+        back.seen = [row["id"] for row in last.json()][::-1]
         if "prev" in last.links:
-            back += await walk(served, caller, last.links["prev"]["url"], "prev", like)
-        assert [one for page in reversed(back) for one in page] == wanted
-        assert [
-            one for page in await walk(served, caller, f"{url}&offset=0", "next", None) for one in page
-        ] == wanted
+            await back.follow(last.links["prev"]["url"], "prev")
+        assert back.seen == [one for one in reversed(wanted) if one not in back.gone]
+
+        await served.fill(rows)
+        by_offset = Walk(served, caller, rows, [])
+        await by_offset.follow(f"{url}&offset=0", "next")
+        assert by_offset.seen == wanted
+
+    served.run(work)
+
+
+def test_a_cursor_belongs_to_its_filters_and_its_order(served: Served) -> None:
+    row = {"number": 1, "word": "a", "moment": None, "status": Status.active, "price": Decimal(1)}
+    row |= {"weight": 0.5, "is_open": True, "code": UUID(int=1)}
+
+    async def work(caller: httpx2.AsyncClient) -> None:
+        await served.fill([{**row, "id": number} for number in (1, 2, 3)])
+        first = await caller.get("/rows?limit=1&sort=word&word=a&is_open=true")
+        following = first.links["next"]["url"]
+        assert [one["id"] for one in (await caller.get(following)).json()] == [2]
+        assert [one["id"] for one in (await caller.get(following.replace("limit=1", "limit=9"))).json()] == [
+            2,
+            3,
+        ]
+        for old, new in (
+            ("word=a", "word=b"),
+            ("word=a", "word__eq=a"),
+            ("&is_open=true", ""),
+            ("word=a", "word=a&number=1"),
+            ("sort=word", "sort=-word"),
+            ("sort=word", "sort=word,number"),
+            ("cursor=", "cursor=A"),
+        ):
+            assert old in following
+            refused = await caller.get(following.replace(old, new, 1))
+            assert (refused.status_code, refused.json()["error"]) == (422, "invalid_cursor"), (old, new)
 
     served.run(work)

@@ -208,10 +208,10 @@ async def test_over_http_only_a_whole_file_has_a_last_chunk(
     await make(shop, 50)
     after = export.Walk.after
 
-    async def some(walk: export.Walk, row: Any, limit: int) -> export.Batch:
-        if breaks and row.number > 30:
+    async def some(walk: export.Walk, batch: export.Batch, limit: int) -> export.Batch:
+        if breaks and batch.rows[-1].number > 30:
             raise UnavailableError
-        return await after(walk, row, limit)
+        return await after(walk, batch, limit)
 
     monkeypatch.setattr(export.Walk, "after", some)
     port = free_port()

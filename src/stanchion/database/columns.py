@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, Enum, Integer, String
+from sqlalchemy import BigInteger, Dialect, Double, Enum, Float, Integer, Numeric, String
 from sqlalchemy.dialects.postgresql import TIMESTAMP
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 BigID = BigInteger().with_variant(Integer(), "sqlite")
 """A 64-bit id. SQLite numbers rows by itself only in a column called INTEGER, which has 64 bits there."""
@@ -70,3 +70,30 @@ class UTCDateTime(TypeDecorator[datetime]):
         moment: datetime = value
         # asyncpg keeps the first and the last moment as infinities, and gives them back naive.
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class Kept(TypeDecorator[Any]):
+    """A column's values as its database keeps them, so that they can be compared with the column again.
+
+    Types round what they read, and write what was read in one form: of 0.333 in a Numeric(10, 2) SQLite
+    keeps every digit, and a moment of its own CURRENT_TIMESTAMP has no fraction of a second. There a value
+    comes and goes as it is, an int, a float or a text. PostgreSQL keeps what the column's type says, and is
+    asked for numbers in full.
+    """
+
+    impl = NullType
+    cache_ok = True
+
+    def __init__(self, declared: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.declared = declared
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        if dialect.name == "sqlite":
+            return dialect.type_descriptor(NullType())
+        match self.declared:
+            case Float():
+                return Double()
+            case Numeric():
+                return Numeric()
+        return self.declared

@@ -3,6 +3,7 @@
 from stanchion.pagination.cursor import Cursor
 from stanchion.pagination.listing import Listing, Selection
 from stanchion.pagination.page import Page, add_links
+from stanchion.pagination.parameters import refuse_unknown
 from stanchion.pagination.sorting import Order, Sorting
 
-__all__ = ["Cursor", "Listing", "Order", "Page", "Selection", "Sorting", "add_links"]
+__all__ = ["Cursor", "Listing", "Order", "Page", "Selection", "Sorting", "add_links", "refuse_unknown"]

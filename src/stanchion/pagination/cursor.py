@@ -2,17 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.errors import InvalidError
 from stanchion.pagination.sorting import Order
 from stanchion.signing import Signer
 
+LONGEST = 4096
+"""Characters of a cursor."""
 _PURPOSE = "cursor"
+_MOST = 1024
+"""Bytes of a place: two cursors are in a page's Link, and a proxy may have 4 KiB for a response's headers."""
 
 
 class CursorError(InvalidError):
@@ -21,40 +26,72 @@ class CursorError(InvalidError):
     default_message = "This cursor is not one of this list: take it from the links of a page."
     default_code = "invalid_cursor"
 
-    def __init__(self) -> None:
-        super().__init__(loc=("query", "cursor"), type="cursor")
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message, loc=("query", "cursor"), type="cursor")
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place between two rows: after the row of these values, or before it."""
+    """A place between two rows: after the row of these values, or before it.
+
+    `values` are those of the order's columns, as JSON. One that would be too long for a URL has only the
+    row's id, and a `digest` of the values that are to be found there.
+    """
 
     values: tuple[Any, ...]
     backward: bool = False
+    digest: str = ""
 
     @classmethod
-    def beside(cls, row: Any, order: Order, *, backward: bool) -> "Cursor":
-        """Return the place right after a row, or right before it."""
-        return cls(tuple(order.values(row)), backward)
+    def beside(cls, place: Sequence[Any], order: Order, *, backward: bool) -> "Cursor":
+        """Return the place right after a row, or right before it. `place` is what `order.kept` gave of it."""
+        values = tuple(order.written(place))
+        if len(_encoded(values)) <= _MOST:
+            return cls(values, backward)
+        return cls(values[-1:], backward, _digest(values))
 
     def seal(self, signer: Signer, list_of: str) -> str:
         """Return it as text. `list_of` is what it is bound to, as `bound` makes it."""
-        content = json.dumps([list_of, self.backward, *self.values], separators=(",", ":"))
-        return signer.seal(_PURPOSE, content.encode())
+        return signer.seal(_PURPOSE, _encoded((list_of, self.backward, self.values, self.digest)))
 
     @classmethod
-    def open(cls, text: str, signer: Signer, list_of: str, order: Order) -> "Cursor":
+    def open(cls, text: str, signer: Signer, list_of: str) -> "Cursor":
         """Read it. Raises CursorError (422) for what is not ours, or belongs to another list."""
         try:
-            bound, backward, *values = json.loads(signer.open(_PURPOSE, text))
-            if bound != list_of:
-                raise CursorError
-            return cls(tuple(order.read(values)), backward)
-        except (ValueError, ValidationError):
+            bound, backward, values, digest = json.loads(signer.open(_PURPOSE, text))
+        except ValueError:
             raise CursorError from None
+        if bound != list_of:
+            raise CursorError
+        return cls(tuple(values), backward, digest)
+
+    async def place(self, session: AsyncSession, order: Order) -> list[Any]:
+        """Return the values to begin at, for `order.after`: one statement where they are in the row alone.
+
+        Raises CursorError (422) for those of another order, and where that row is gone or has others now.
+        """
+        dialect = session.get_bind().dialect.name
+        try:
+            if not self.digest:
+                return order.read(self.values, dialect)
+            (row_id,) = Order(order.keys[-1:]).read(self.values, dialect)
+        except ValueError:
+            raise CursorError from None
+        found = (await session.execute(select(*order.kept).where(order.keys[-1].same(row_id)))).first()
+        if found is None or _digest(order.written(found)) != self.digest:
+            raise CursorError("The row that this cursor stands beside is gone, or has changed: begin again.")
+        return list(found)
 
 
 def bound(table: str, order: Order, filters: Mapping[str, Any]) -> str:
     """Return what tells one list from another: the table, the order and the filters, as a short hash."""
     content = json.dumps([table, order.text, filters], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _encoded(content: Sequence[Any]) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _digest(values: Sequence[Any]) -> str:
+    return hashlib.sha256(_encoded(values)).hexdigest()[:32]

@@ -6,20 +6,18 @@ from inspect import Parameter, Signature
 from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Query, Request, Response
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 from sqlalchemy import ColumnElement, Select, func, inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.errors import InvalidError
-from stanchion.pagination.cursor import Cursor, bound
+from stanchion.pagination.cursor import LONGEST, Cursor, bound
 from stanchion.pagination.page import Page, add_links, link_to, set_links
+from stanchion.pagination.parameters import refuse_unknown
 from stanchion.pagination.sorting import Order, Sorting
 from stanchion.signing import Signer, signer_of
 
 Row = TypeVar("Row")
-
-_LONGEST = 2000
-"""Characters of a cursor: a place has few columns."""
 
 
 class Narrowing(Protocol):
@@ -32,13 +30,22 @@ class Narrowing(Protocol):
         """Return the conditions that a query stands for."""
 
 
+class ListQuery(Page):
+    """The query of a list without what a Listing adds. It leaves other parameters to `refuse_unknown`:
+    those of other dependencies are beside it.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+
 class Listing:
     """The query of a list, as a FastAPI dependency: `Depends(Listing(Todo, sort=["created_at"]))`.
 
-    Its parameters are `limit`, `offset`, `count`, `sort`, `cursor`, and those of `filters`; an unknown
-    one is a 422. It gives a Selection. Cursors are sealed with the secret of `stanchion.install`,
-    or with that of `signer`. `fields` are parameters more, `name=(type, Field(...))`, which `query` of the
-    Selection has; they do not bind a cursor.
+    Its parameters are `limit`, `offset`, `count`, `sort`, `cursor`, and those of `filters`; one that no
+    dependency of the path operation declares is a 422. It gives a Selection. Cursors are sealed with the
+    secret of `stanchion.install`, or with that of `signer`; whoever decodes one sees what a row is sorted
+    by, so sort by nothing that the list hides. `fields` are parameters more, `name=(type, Field(...))`,
+    which `query` of the Selection has; they do not bind a cursor.
     """
 
     def __init__(
@@ -54,13 +61,13 @@ class Listing:
         self.filters, self.sorting = filters, Sorting(model, sort)
         self._signer, self._fields = signer, dict(fields or {})
         name = f"{model.__name__}Query"
-        query = self.sorting.query(Page, name)
+        query = self.sorting.query(ListQuery, name)
         query = create_model(
             name,
             __base__=query,
             cursor=(
                 str,
-                Field("", max_length=_LONGEST, description="Where a page begins: take it from `Link`."),
+                Field("", max_length=LONGEST, description="Where a page begins: take it from `Link`."),
             ),
             **self._fields,
         )
@@ -76,13 +83,17 @@ class Listing:
         )
 
     async def __call__(self, request: Request, query: Any) -> "Selection":
-        """Read the query. Raises InvalidError (422) for a cursor that is not of this list."""
+        """Read the query. Raises InvalidError (422) for a cursor that is not of this list.
+
+        A parameter that nothing declares is a RequestValidationError (422).
+        """
+        refuse_unknown(request)
         order = self.sorting.order(query.sort)
         own = {"limit", "offset", "count", "sort", "cursor", *self._fields}
         filters = query.model_dump(mode="json", exclude=own, exclude_defaults=True)
         list_of = bound(inspect(self.model).local_table.name, order, filters)
         signer = self._signer or signer_of(request)
-        cursor = Cursor.open(query.cursor, signer, list_of, order) if query.cursor else None
+        cursor = Cursor.open(query.cursor, signer, list_of) if query.cursor else None
         if cursor is not None and query.offset:
             raise InvalidError("A cursor and an offset exclude each other.", loc=("query", "offset"))
         where = tuple(self.filters.where(query)) if self.filters else ()
@@ -107,7 +118,8 @@ class Selection:
         """Return the rows of the page, and set `Link` and, where asked for, `X-Total-Count`.
 
         `statement` selects the model, narrowed to what the caller may see: one statement more for
-        `count=exact`, else one in all.
+        `count=exact`, and one for a cursor beside texts too long for a URL; else one in all. Raises
+        InvalidError (422) for such a cursor whose row is gone.
         """
         statement = statement.where(*self.where)
         if self.query.count:
@@ -116,29 +128,29 @@ class Selection:
         backward = self.cursor is not None and self.cursor.backward
         order = self.order.reversed() if backward else self.order
         if self.cursor is not None:
-            statement = statement.where(order.after(self.cursor.values))
+            statement = statement.where(order.after(await self.cursor.place(session, order)))
         statement = statement.order_by(*order.clauses).limit(self.query.limit + 1)
         if self.query.offset:
             statement = statement.offset(self.query.offset)
-        found = (await session.scalars(statement)).all()
-        rows, more = list(found[: self.query.limit]), len(found) > self.query.limit
+        read = (await session.execute(statement.add_columns(*order.kept))).all()
+        found, more = list(read[: self.query.limit]), len(read) > self.query.limit
         if backward:
-            rows.reverse()
-        self._link(response, rows, more=more)
-        return rows
+            found.reverse()
+        self._link(response, [place for _, *place in found], more=more)
+        return [row for row, *_ in found]
 
-    def _link(self, response: Response, rows: Sequence[Any], *, more: bool) -> None:
+    def _link(self, response: Response, places: Sequence[Sequence[Any]], *, more: bool) -> None:
         if self.query.offset:
             add_links(self.request, response, self.query, more=more)
             return
         links = {"first": link_to(self.request, limit=self.query.limit)}
         backward = self.cursor is not None and self.cursor.backward
-        if rows and self.cursor is not None and (more or not backward):
-            links["prev"] = self._to(rows[0], backward=True)
-        if rows and (more or backward):
-            links["next"] = self._to(rows[-1], backward=False)
+        if places and self.cursor is not None and (more or not backward):
+            links["prev"] = self._to(places[0], backward=True)
+        if places and (more or backward):
+            links["next"] = self._to(places[-1], backward=False)
         set_links(response, links)
 
-    def _to(self, row: Any, *, backward: bool) -> str:
-        cursor = Cursor.beside(row, self.order, backward=backward)
+    def _to(self, place: Sequence[Any], *, backward: bool) -> str:
+        cursor = Cursor.beside(place, self.order, backward=backward)
         return link_to(self.request, limit=self.query.limit, cursor=cursor.seal(self.signer, self.list_of))

@@ -5,13 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from decimal import Decimal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, TypeAdapter, create_model
-from sqlalchemy import ColumnElement, and_, false, inspect, literal, or_, tuple_
+from pydantic_core import to_jsonable_python
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Numeric,
+    and_,
+    false,
+    inspect,
+    literal,
+    or_,
+    tuple_,
+    type_coerce,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Mapper
 
-from stanchion.database.columns import python_type
+from stanchion.database.columns import Kept, python_type
+
+_AnyDecimal = Annotated[Decimal, Field(allow_inf_nan=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +35,19 @@ class Key:
 
     name: str
     column: InstrumentedAttribute[Any]
+    adapter: TypeAdapter[Any]
+    """What reads its values from JSON, where the database does not give them as JSON has them."""
     descending: bool = False
+
+    @classmethod
+    def of(cls, model: type[Any], name: str) -> Key:
+        """Return a column by its name. Raises TypeError for one whose values have no order."""
+        attribute: InstrumentedAttribute[Any] = getattr(model, name)
+        column = _column(attribute)
+        python: Any = python_type(column.type)
+        if isinstance(column.type, Numeric):
+            python = float if isinstance(column.type, Float) else _AnyDecimal
+        return cls(name, attribute, TypeAdapter(python | None if column.nullable else python))
 
     @property
     def nullable(self) -> bool:
@@ -28,10 +55,9 @@ class Key:
         return bool(_column(self.column).nullable)
 
     @property
-    def adapter(self) -> TypeAdapter[Any]:
-        """Return what takes a value to JSON and back."""
-        python: Any = python_type(_column(self.column).type)
-        return TypeAdapter(python | None if self.nullable else python)
+    def kept(self) -> ColumnElement[Any]:
+        """Return its values as the database keeps them, under a name that a model has not."""
+        return type_coerce(self.column, Kept(_column(self.column).type)).label(f"kept__{self.name}")
 
     @property
     def clause(self) -> ColumnElement[Any]:
@@ -42,8 +68,8 @@ class Key:
         return ordered.nulls_first() if self.descending else ordered.nulls_last()
 
     def bound(self, value: Any) -> ColumnElement[Any]:
-        """Return a value as the column's own type."""
-        return literal(value, _column(self.column).type)
+        """Return a value that `kept` gave, to be compared with the column."""
+        return literal(value, Kept(_column(self.column).type))
 
     def same(self, value: Any) -> ColumnElement[bool]:
         """Return the condition of rows with this value."""
@@ -79,16 +105,22 @@ class Order:
         """Return the order from the end to the start."""
         return Order(tuple(replace(key, descending=not key.descending) for key in self.keys))
 
-    def values(self, row: Any) -> list[Any]:
-        """Return a row's place, as JSON."""
-        return [key.adapter.dump_python(getattr(row, key.name), mode="json") for key in self.keys]
+    @property
+    def kept(self) -> tuple[ColumnElement[Any], ...]:
+        """Return the columns that a row's place is read from: its values as the database keeps them."""
+        return tuple(key.kept for key in self.keys)
 
-    def read(self, values: Sequence[Any]) -> list[Any]:
-        """Return a place that `values` gave. Raises ValueError for one that is of another order."""
-        return [
-            key.adapter.validate_python(value, strict=False)
-            for key, value in zip(self.keys, values, strict=True)
-        ]
+    def written(self, place: Sequence[Any]) -> list[Any]:
+        """Return a place as JSON."""
+        return [to_jsonable_python(value) for value in place]
+
+    def read(self, values: Sequence[Any], dialect: str) -> list[Any]:
+        """Return the place that was written so. Raises ValueError for one that is of another order."""
+        if len(values) != len(self.keys):
+            raise ValueError("this place has other columns")
+        if dialect == "sqlite":  # what it keeps is what JSON has
+            return list(values)
+        return [key.adapter.validate_python(value) for key, value in zip(self.keys, values, strict=True)]
 
     def after(self, values: Sequence[Any]) -> ColumnElement[bool]:
         """Return the condition of rows that come after this place.
@@ -123,13 +155,12 @@ class Sorting:
             raise ValueError(
                 f"{model.__name__} has a primary key of several columns: it cannot end an order."
             )
-        self._primary = Key(mapper.get_property_by_column(mapper.primary_key[0]).key, _primary(model))
+        self._primary = Key.of(model, mapper.get_property_by_column(mapper.primary_key[0]).key)
         self._keys = {self._primary.name: self._primary}
         for name in fields:
             if name not in mapper.column_attrs:
                 raise ValueError(f"{model.__name__} has no column {name!r} to sort by.")
-            self._keys[name] = Key(name, getattr(model, name))
-            python_type(_column(self._keys[name].column).type)  # now, and not at the first request
+            self._keys[name] = Key.of(model, name)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -167,11 +198,3 @@ class Sorting:
 
 def _column(attribute: InstrumentedAttribute[Any]) -> Any:
     return attribute.property.columns[0]
-
-
-def _primary(model: type[Any]) -> InstrumentedAttribute[Any]:
-    mapper: Mapper[Any] = inspect(model)
-    attribute: InstrumentedAttribute[Any] = getattr(
-        model, mapper.get_property_by_column(mapper.primary_key[0]).key
-    )
-    return attribute

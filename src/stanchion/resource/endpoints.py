@@ -51,7 +51,7 @@ class Endpoint:
 def list_(resource: "Resource[Any]") -> Endpoint:
     """GET /: the rows that the caller may see, a page at a time."""
 
-    async def rows(selection: Selection, access: Access[Any], response: Response) -> Any:
+    async def rows(access: Access[Any], selection: Selection, response: Response) -> Any:  # 401 before 422
         asked = getattr(selection.query, "embed", "")
         statement = access.select().options(*resource.embedding.loading(asked, access))
         # What was loaded before, by whomever, was not narrowed.

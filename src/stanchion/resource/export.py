@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio.to_thread
-from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import Query, Request
+from pydantic import BaseModel, Field
 from sqlalchemy import ColumnElement
 from starlette.responses import StreamingResponse
 
-from stanchion.pagination import Order
+from stanchion.pagination import Order, refuse_unknown
 from stanchion.resource.access import Access
 from stanchion.resource.endpoints import Endpoint
 from stanchion.resource.formats import Format, JSONLines, Name, Table
@@ -35,18 +35,17 @@ _AT_ONCE = 1024 * 1024
 
 
 class ExportQuery(BaseModel):
-    """The query parameters of an export, beside the list's filters and `sort`. An unknown one is a 422."""
-
-    model_config = ConfigDict(extra="forbid")
+    """The query parameters of an export, beside the list's filters and `sort`."""
 
     format: Name = Field("ndjson", description="`ndjson`: a JSON object to a line. `csv`: as RFC 4180.")
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some rows, and whether there are others after them."""
+    """Some rows, where the last of them stands, and whether there are others after it."""
 
     rows: Sequence[Any]
+    end: Sequence[Any]
     is_last: bool
 
 
@@ -66,16 +65,16 @@ class Walk:
         """Return the first batch, read in the request's own session."""
         return await self._read(self.access, FIRST)
 
-    async def after(self, row: Any, limit: int) -> Batch:
-        """Return the batch that comes after a row."""
-        place = [getattr(row, key.name) for key in self.order.keys]
+    async def after(self, batch: Batch, limit: int) -> Batch:
+        """Return the batch that comes after this one."""
+        place = self.order.after(batch.end)
         async with self.opened() as session:
-            return await self._read(replace(self.access, session=session), limit, self.order.after(place))
+            return await self._read(replace(self.access, session=session), limit, place)
 
     async def _read(self, access: Access[Any], limit: int, *place: ColumnElement[bool]) -> Batch:
         statement = access.select().where(*self.where, *place).order_by(*self.order.clauses).limit(limit)
-        rows = (await access.session.scalars(statement)).all()
-        return Batch(rows, is_last=len(rows) < limit)
+        found = (await access.session.execute(statement.add_columns(*self.order.kept))).all()
+        return Batch([row for row, *_ in found], found[-1][1:] if found else (), is_last=len(found) < limit)
 
 
 def export(resource: "Resource[Any]") -> Endpoint:
@@ -91,7 +90,8 @@ def export(resource: "Resource[Any]") -> Endpoint:
     many, plural = resource.table.plural.replace("_", " "), resource.table.plural
     file = re.sub(r"[^A-Za-z0-9_-]", "_", plural)
 
-    async def rows(query: Any, access: Access[Any], opened: Opener) -> StreamingResponse:
+    async def rows(query: Any, access: Access[Any], opened: Opener, request: Request) -> StreamingResponse:
+        refuse_unknown(request)
         where = () if filters is None else tuple(filters.where(query))
         walk = Walk(opened, access, where, sorting.order(query.sort))
         # Before the response begins: what the database refuses here still has an answer of its own.
@@ -152,7 +152,7 @@ async def _encoded(
     yield encoded
     while not batch.is_last:
         limit = max(1, min(BATCH, _GROWTH * limit, _AT_ONCE * len(batch.rows) // len(encoded)))
-        batch = await walk.after(batch.rows[-1], limit)
+        batch = await walk.after(batch, limit)
         encoded = await anyio.to_thread.run_sync(encode)
         yield encoded
 
