@@ -2,13 +2,28 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 
 import pytest
 from pydantic import TypeAdapter
-from sqlalchemy import Column, Integer, MetaData, Table, insert, select, text
+from sqlalchemy import (
+    Column,
+    DateTime,
+    Float,
+    Integer,
+    MetaData,
+    Numeric,
+    Table,
+    insert,
+    literal,
+    select,
+    text,
+    type_coerce,
+)
 from sqlalchemy.exc import StatementError
 
 from stanchion.database import BigID, Database, UTCDateTime, now
+from stanchion.database.columns import Kept
 from stanchion.errors import InvalidError
 
 pytestmark = pytest.mark.anyio
@@ -90,6 +105,36 @@ async def test_sqlite_keeps_a_text_of_fixed_width(sqlite_url: str) -> None:
         await (await session.connection()).run_sync(metadata.create_all)
         await session.execute(insert(moments).values(at=MOMENTS[0][0]))
         assert await session.scalar(text("SELECT at FROM moments")) == "0001-01-01T00:00:00.000000Z"
+    await database.close()
+
+
+NUMBERS = Table(
+    "kept_numbers",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("price", Numeric(10, 2)),
+    Column("share", Float(53, asdecimal=True)),
+    Column("made", DateTime),
+    Column("at", UTCDateTime),
+)
+
+
+async def test_what_is_kept_finds_its_own_row(database_url: str) -> None:
+    """Also where the column's type reads it as another value, or would write it in another form."""
+    database = Database(database_url)
+    third, moment = Decimal(1) / 3, datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+    async with database.transaction() as session:
+        await (await session.connection()).run_sync(NUMBERS.metadata.create_all)
+        await session.execute(insert(NUMBERS).values(id=1, price=third, share=third, at=moment))
+        await session.execute(text("UPDATE kept_numbers SET made = '2026-01-31 09:30:00'"))
+        for column in NUMBERS.columns:
+            kept = Kept(column.type)
+            value = await session.scalar(select(type_coerce(column, kept)))
+            assert value is not None
+            own = select(NUMBERS.c.id).where(column == literal(value, kept))
+            assert (column.name, await session.scalar(own)) == (column.name, 1)
+            beyond = select(NUMBERS.c.id).where(column > literal(value, kept))
+            assert (column.name, await session.scalar(beyond)) == (column.name, None)
     await database.close()
 
 

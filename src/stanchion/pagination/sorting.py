@@ -35,8 +35,10 @@ class Key:
 
     name: str
     column: InstrumentedAttribute[Any]
+    kept: ColumnElement[Any]
+    """Its values as the database keeps them, under a name that no model has."""
     adapter: TypeAdapter[Any]
-    """What reads its values from JSON, where the database does not give them as JSON has them."""
+    """What reads them from JSON, where the database does not give them as JSON has them."""
     descending: bool = False
 
     @classmethod
@@ -47,17 +49,17 @@ class Key:
         python: Any = python_type(column.type)
         if isinstance(column.type, Numeric):
             python = float if isinstance(column.type, Float) else _AnyDecimal
-        return cls(name, attribute, TypeAdapter(python | None if column.nullable else python))
+        return cls(
+            name,
+            attribute,
+            type_coerce(attribute, Kept(column.type)).label(f"kept__{name}"),
+            TypeAdapter(python | None if column.nullable else python),
+        )
 
     @property
     def nullable(self) -> bool:
         """Tell whether a row may have no value."""
         return bool(_column(self.column).nullable)
-
-    @property
-    def kept(self) -> ColumnElement[Any]:
-        """Return its values as the database keeps them, under a name that a model has not."""
-        return type_coerce(self.column, Kept(_column(self.column).type)).label(f"kept__{self.name}")
 
     @property
     def clause(self) -> ColumnElement[Any]:
@@ -69,7 +71,7 @@ class Key:
 
     def bound(self, value: Any) -> ColumnElement[Any]:
         """Return a value that `kept` gave, to be compared with the column."""
-        return literal(value, Kept(_column(self.column).type))
+        return literal(value, self.kept.type)
 
     def same(self, value: Any) -> ColumnElement[bool]:
         """Return the condition of rows with this value."""
