@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Depends, Header, Request
 from sqlalchemy import BigInteger, ColumnElement, false, type_coerce
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import Mapped
 
 from stanchion.errors import InvalidError, PreconditionFailedError
 
@@ -38,7 +38,7 @@ class Precondition:
         """Tell whether `tag` is among them, by the weak comparison of RFC 9110, 13.1.2."""
         return _has(self.tags, tag)
 
-    def where(self, version: ColumnElement[int] | InstrumentedAttribute[int]) -> list[ColumnElement[bool]]:
+    def where(self, version: ColumnElement[int] | Mapped[int]) -> list[ColumnElement[bool]]:
         """Return the conditions of the versions that a write may change.
 
         They go into the WHERE of the UPDATE or DELETE itself: of two that read the same version, one writes.

@@ -24,6 +24,7 @@ class Usual(SQLModel, table=True):
     """As SQLModel's tutorial has it: an id and a version of 32 bits."""
 
     __tablename__ = "usual_rows"
+    __table_args__ = {"sqlite_autoincrement": True}  # no id returns, so that versions begin at 1
 
     id: int | None = Field(default=None, primary_key=True)
     title: str = ""

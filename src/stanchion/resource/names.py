@@ -26,6 +26,12 @@ def aliases(schema: type[BaseModel]) -> dict[str, str]:
     }
 
 
+def shown(schema: type[BaseModel]) -> set[str]:
+    """Return the attributes of a row that a schema shows, whatever it calls them."""
+    visible = {name: field for name, field in schema.model_fields.items() if not field.exclude}
+    return {one for name, field in visible.items() for one in (name, *_aliases(schema, name, field))}
+
+
 def told_empty(schema: type[BaseModel]) -> set[str]:
     """Return the names of the fields for which to send an empty text is not the same as to send nothing."""
     return {

@@ -26,6 +26,7 @@ from stanchion.resource.embedding import Embedding
 from stanchion.resource.endpoints import Endpoint
 from stanchion.resource.export import export
 from stanchion.resource.imports import import_
+from stanchion.resource.names import shown
 from stanchion.resource.paths import CONVERTOR
 from stanchion.resource.route import WritingRoute
 from stanchion.resource.signature import given, typed
@@ -157,6 +158,11 @@ class Resource(Generic[Row]):
         self.embedding = Embedding(self.table, embed or {})
         fields = {"embed": (str, self.embedding.parameter)} if embed else {}
         self.listing = Listing(model, filters=Filters(model, filters), sort=sort, fields=fields)
+        if hidden := set(sort) - shown(response) - {self.table.key_name}:
+            raise ValueError(
+                f"{model.__name__} is sorted by {', '.join(sorted(hidden))}, which {response.__name__} does "
+                "not show, and a cursor would: show it there too, or write the list by hand, with a Listing."
+            )
 
     def router(self, *, prefix: str, without: Collection[str] = (), **options: Any) -> APIRouter:
         """Return a router with the endpoints. `options` are those of APIRouter: `tags`, `dependencies`.
