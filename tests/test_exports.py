@@ -21,6 +21,7 @@ NAMES = {
         "DatabaseUnavailableError",
         "UTCDateTime",
         "Violated",
+        "notify",
         "now",
         "on_commit",
         "parse",
