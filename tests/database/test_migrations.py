@@ -19,11 +19,13 @@ from sqlalchemy.orm import registry
 from sqlmodel import SQLModel
 
 from stanchion.database import Database, DatabaseURLError, migrations
+from stanchion.database.changes import metadata as change_metadata
 from stanchion.database.schema import SchemaError, Status, heads, state
 from stanchion.idempotency.store import metadata as reply_metadata
 from stanchion.security.keys import metadata as key_metadata
 
-LIBRARY = ["stanchion 0001_api_keys", "stanchion 0002_replies"]
+LIBRARY = ["stanchion 0001_api_keys", "stanchion 0002_replies", "stanchion 0003_events"]
+LIBRARY_TABLES = {"stanchion_api_keys", "stanchion_events", "stanchion_replies"}
 
 MODELS = """
 from datetime import datetime
@@ -129,16 +131,12 @@ def tables(url: str) -> set[str]:
 
 def test_the_librarys_tables_are_those_of_its_code(database_url: str, app: Path) -> None:
     assert migrations.upgrade(database_url, app) == LIBRARY
-    assert tables(database_url) == {
-        "stanchion_api_keys",
-        "stanchion_replies",
-        "stanchion_version",
-        "alembic_version",
-    }
+    assert tables(database_url) == LIBRARY_TABLES | {"stanchion_version", "alembic_version"}
 
     own = MetaData()
-    for table in (*key_metadata.sorted_tables, *reply_metadata.sorted_tables):
-        table.to_metadata(own)
+    for metadata in (key_metadata, reply_metadata, change_metadata):
+        for table in metadata.sorted_tables:
+            table.to_metadata(own)
 
     def compare(connection: Any) -> Any:
         options = {"compare_type": True, "include_name": lambda name, *_: name != "alembic_version"}
@@ -171,7 +169,7 @@ def test_a_revision_that_fails_changes_nothing(database_url: str, app: Path) -> 
     write(app, "0002_second.py", SECOND.format(rest="op.drop_table('nowhere')"))
     with pytest.raises(SchemaError, match=r"^0002_second\.py, line 11: .*nowhere.*\.$"):
         migrations.upgrade(database_url, app)
-    assert tables(database_url) == {"stanchion_api_keys", "stanchion_replies", "stanchion_version"}
+    assert tables(database_url) == LIBRARY_TABLES | {"stanchion_version"}
     assert state(database_url, app).status is Status.behind
     assert state(database_url, app).pending == ("0001_first", "0002_second")
     assert state(database_url, app).advice == "The database's schema is behind: run `stanchion migrate`."
@@ -252,7 +250,7 @@ def test_revisions_follow_the_models(database_url: str, app: Path, models: Calla
     assert migrations.upgrade(database_url, app) == ["0001_authors_their_books"]
     assert migrations.check(database_url, app) == []
     assert migrations.revision(database_url, app, "nothing") is None
-    assert heads(app) == {"stanchion_version": {"0002"}, "alembic_version": {"0001"}}
+    assert heads(app) == {"stanchion_version": {"0003"}, "alembic_version": {"0001"}}
 
     sql(database_url, "INSERT INTO author (email, created_at) VALUES ('a', '2026-01-01T00:00:00.000000Z')")
     sql(database_url, "INSERT INTO book (author_id, kind) VALUES (1, 'a')")

@@ -5,10 +5,25 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Dialect, Double, Enum, Float, Integer, Numeric, String
 from sqlalchemy.dialects.postgresql import TIMESTAMP
-from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
+from sqlalchemy.dialects.postgresql.base import ischema_names
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine, UserDefinedType
 
 BigID = BigInteger().with_variant(Integer(), "sqlite")
 """A 64-bit id. SQLite numbers rows by itself only in a column called INTEGER, which has 64 bits there."""
+
+
+class XID8(UserDefinedType[int]):
+    """The number of a transaction on PostgreSQL, which SQLAlchemy does not know."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "xid8"
+
+
+TransactionID = XID8().with_variant(BigInteger(), "sqlite")
+"""The number of the transaction that wrote a row, where the database has one."""
+ischema_names["xid8"] = XID8  # so that a table with such a column is reflected without a warning
 
 
 def python_type(kind: TypeEngine[Any]) -> type[Any]:
