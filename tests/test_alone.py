@@ -9,10 +9,12 @@ from pydantic import SecretStr
 from sqlalchemy import MetaData, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel, col
+from tests.events.following import following
 
 from stanchion import Caller, Database
 from stanchion.database import migrations
 from stanchion.errors import NotFoundError, handle_errors
+from stanchion.events import Events, EventStream
 from stanchion.filtering import Filters
 from stanchion.idempotency import Idempotency, IdempotentRoute
 from stanchion.pagination import Page
@@ -100,6 +102,27 @@ async def test_idempotency(database_url: str, tmp_path: Path) -> None:
         replies = [await caller.post("/orders") for _ in range(2)]
     assert [(reply.status_code, reply.json()) for reply in replies] == [(201, 1), (201, 1)]
     assert (ran, replies[1].headers["Idempotent-Replayed"]) == (["create"], "true")
+    await database.close()
+
+
+async def test_events(database_url: str, tmp_path: Path) -> None:
+    migrations.upgrade(database_url, tmp_path)  # in a terminal: `stanchion migrate`
+    database = Database(database_url)
+    events = Events(database)
+    app = FastAPI()
+
+    @app.post("/words/{word}")
+    async def write(word: str, session: Annotated[AsyncSession, Depends(database.get_session)]) -> None:
+        await events.append(session, "word", "created", word, {"word": word})
+
+    @app.get("/words/events", response_class=EventStream)
+    async def follow(stream: Annotated[EventStream, Depends(events.subscription("word"))]) -> EventStream:
+        return stream
+
+    async with following(app, "/words/events") as feed, client(app) as caller:
+        await caller.post("/words/hello")
+        await feed.has(1)
+    assert (feed.read[0].event, feed.read[0].data["data"]) == ("created", {"word": "hello"})
     await database.close()
 
 

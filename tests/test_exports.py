@@ -49,6 +49,14 @@ NAMES = {
         "request_id",
         "responses",
     },
+    "stanchion.events": {
+        "Change",
+        "EventStream",
+        "Events",
+        "FeedNotReadyError",
+        "PositionGoneError",
+        "Ticket",
+    },
     "stanchion.filtering": {"Filters"},
     "stanchion.idempotency": {"Idempotency", "IdempotentRoute", "KeyInUseError", "KeyReusedError"},
     "stanchion.pagination": {
@@ -97,6 +105,7 @@ MODULES = {
     "schemas": {"Text", "email_key"},
     "settings": {"Settings", "SettingsError"},
     "signing": {"Signer", "sign_with", "signer_of"},
+    "tickets": {"PARAMETER", "TicketError", "bearer", "issue", "take"},
 }
 
 

@@ -25,8 +25,9 @@ _SECRET_NAMES = re.compile(
 )
 _SECRET_VALUES = re.compile(
     r"\bst_[a-z2-7]{8}_[A-Za-z0-9_-]{43}|(?<=://)[^/\s:@]*:[^/\s]+(?=@)|(?<=password=)[^\s&]+"
+    r"|(?<=[?&]ticket=)[^\s&#\"']+"
 )
-"""An API key of ours, and the user and password of a URL (also with a raw `@`), wherever they stand."""
+"""An API key of ours, and of a URL the user, the password (also with a raw `@`) and the ticket, anywhere."""
 
 access_log = structlog.stdlib.get_logger("stanchion.access")
 

@@ -190,8 +190,12 @@ def _postgresql_connector(url: URL) -> Callable[..., Awaitable[Any]]:
     async def connect() -> Any:
         try:
             connection = await asyncpg.connect(dsn, timeout=10, command_timeout=_COMMAND_TIMEOUT)
-            # Not when connecting: PgBouncer refuses what it does not know there.
-            await connection.execute(settings)
+            try:
+                # Not when connecting: PgBouncer refuses what it does not know there.
+                await connection.execute(settings)
+            except BaseException:  # also a cancellation: nobody else knows of it yet
+                connection.terminate()
+                raise
             return connection
         except (OSError, TimeoutError, asyncpg.PostgresError) as exc:
             raise DatabaseUnavailableError from exc

@@ -2,6 +2,7 @@
 
 import hmac
 import re
+from collections.abc import Collection
 from typing import Annotated, Any, NoReturn
 
 import structlog
@@ -13,7 +14,8 @@ from sqlalchemy import ColumnElement, exists, or_, select
 from stanchion.caller import Caller
 from stanchion.database import Database
 from stanchion.errors import DomainError, ForbiddenError, InvalidError, UnauthorizedError
-from stanchion.security.keys import ApiKey, api_keys, digest, find, prefix
+from stanchion.security.keys import ApiKey, active_ids, api_keys, digest, find, prefix
+from stanchion.tickets import TicketError, bearer
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
@@ -36,7 +38,8 @@ class KeyGuard:
     service key (`service_key`, or a stored key without a user) acts for the user that
     `X-User-ID` names, and without one for the service itself. `users` is the id column of
     the app's own user table: a key whose user is gone opens nothing. `hint` is added to a
-    401 for the developer's eyes.
+    401 for the developer's eyes. A ticket in the URL stands for a key where it was issued for the
+    path, and where no key was sent (`stanchion.tickets`).
 
     Raises UnauthorizedError (401) for no key, an unknown, expired or revoked one, or two
     that differ; ForbiddenError (403) for a user's key that names somebody else, or a key
@@ -75,6 +78,8 @@ class KeyGuard:
     ) -> Caller:
         """Return who is asking. The parameters are for the OpenAPI document: repeats matter here."""
         credential = self._credential(request)
+        if credential is None:
+            return await self._of_ticket(request)
         if self._service_digest and hmac.compare_digest(digest(credential), self._service_digest):
             return await self._service(None, _named_user(request))
         key = await self._stored(credential)
@@ -88,14 +93,37 @@ class KeyGuard:
             _refuse(ForbiddenError("This key acts for another user.", "other_user"), prefix=key.prefix)
         return Caller(key_id=key.id, user_id=key.user_id)
 
-    def _credential(self, request: Request) -> str:
+    async def active(self, callers: Collection[Caller]) -> set[Caller]:
+        """Return those whose key is still good and whose user is there: two statements, however many.
+
+        For what outlives its request, such as a stream.
+        """
+        async with self._database.read() as session:
+            keys = await active_ids(session, {one.key_id for one in callers if one.key_id is not None})
+            users = {one.user_id for one in callers if one.user_id is not None}
+            if self._users is not None and users:
+                users &= set(await session.scalars(select(self._users).where(self._users.in_(users))))
+        return {one for one in callers if one.key_id in {None, *keys} and one.user_id in {None, *users}}
+
+    async def _of_ticket(self, request: Request) -> Caller:
+        try:
+            caller = bearer(request)
+        except TicketError as exc:
+            _refuse(exc)
+        if caller is None:
+            self._unauthorized("An API key is needed: send it as X-API-Key.", "key_missing")
+        if caller not in await self.active({caller}):
+            self._unauthorized("This API key is not valid.", "key_not_valid")
+        return caller
+
+    def _credential(self, request: Request) -> str | None:
         sent = set(request.headers.getlist("X-API-Key"))
         for value in request.headers.getlist("Authorization"):
             scheme, _, token = value.partition(" ")
             if scheme.lower() == "bearer":
                 sent.add(token.strip())
         if not sent - {""}:
-            self._unauthorized("An API key is needed: send it as X-API-Key.", "key_missing")
+            return None
         if len(sent) > 1:
             self._unauthorized("More than one key was sent, and they differ.", "keys_differ")
         return sent.pop()

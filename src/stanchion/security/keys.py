@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     insert,
+    or_,
     select,
     update,
 )
@@ -149,6 +150,15 @@ async def find(session: AsyncSession, key: str, *also: ColumnElement[bool]) -> t
     query = select(*api_keys.c, *columns).where(api_keys.c.digest == digest(key))
     row = (await session.execute(query)).mappings().one_or_none()
     return None if row is None else (_key(row), all(row[column.name] for column in columns))
+
+
+async def active_ids(session: AsyncSession, ids: Collection[int]) -> set[int]:
+    """Return those of these keys' ids that open something now."""
+    if not ids:
+        return set()
+    expires = or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now())
+    active = select(api_keys.c.id).where(api_keys.c.id.in_(ids), api_keys.c.revoked_at.is_(None), expires)
+    return set((await session.scalars(active)).all())
 
 
 def _of(user_id: int | None) -> ColumnElement[bool]:
