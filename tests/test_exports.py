@@ -56,6 +56,7 @@ NAMES = {
         "FeedNotReadyError",
         "PositionGoneError",
         "Ticket",
+        "Visibility",
     },
     "stanchion.filtering": {"Filters"},
     "stanchion.idempotency": {"Idempotency", "IdempotentRoute", "KeyInUseError", "KeyReusedError"},

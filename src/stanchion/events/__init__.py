@@ -5,7 +5,15 @@ What is appended commits with the write that it tells of; one reader a process g
 
 from stanchion.database.changes import Change
 from stanchion.events.errors import FeedNotReadyError, PositionGoneError
-from stanchion.events.events import Events, Ticket
+from stanchion.events.events import Events, Ticket, Visibility
 from stanchion.events.stream import EventStream
 
-__all__ = ["Change", "EventStream", "Events", "FeedNotReadyError", "PositionGoneError", "Ticket"]
+__all__ = [
+    "Change",
+    "EventStream",
+    "Events",
+    "FeedNotReadyError",
+    "PositionGoneError",
+    "Ticket",
+    "Visibility",
+]

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from inspect import Parameter, Signature
 from typing import Annotated, Any
@@ -45,6 +46,23 @@ class Ticket(BaseModel):
 
     ticket: str = Field(description="For the URL of the feed: `?ticket=...`.", examples=["q1w2e3..."])
     expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """Who may see a row, where that is no matter of an owner: `Visibility("team_id", get_my_teams)`.
+
+    `column` names what is kept with each event. `sees` is a dependency that returns the values of it that the
+    caller may see.
+    """
+
+    column: str
+    sees: Dependency
+
+    def of(self, row: Any) -> str | None:
+        """Return what is kept with an event of this row."""
+        value = getattr(row, self.column)
+        return None if value is None else str(value)
 
 
 class Events:
@@ -122,7 +140,7 @@ class Events:
         await append(session, topic, kind, changes, caller=caller)
         before, self._appended = self._appended, self._appended + len(changes)
         if before // _TRIM_EVERY != self._appended // _TRIM_EVERY:
-            await self._trim(session)
+            await self._trim(session, at_once=max(_TRIMMED, 2 * len(changes)))
 
     def subscription(
         self,
@@ -136,8 +154,7 @@ class Events:
 
         `caller` says who is asking; a KeyGuard takes a ticket too. `owned` leaves the events whose
         `owner_id` is the caller's user. `visible` is a dependency that returns the visibilities that the
-        caller may see, as a collection of texts: such a stream ends every five minutes, and is asked again
-        when its client comes back.
+        caller may see: such a stream ends every five minutes, and it is asked again when the client is back.
 
         Raises PositionGoneError (410) for a `Last-Event-ID` of which nobody knows what came after it.
         """
@@ -148,14 +165,14 @@ class Events:
         async def subscription(
             request: Request,
             _caller: Caller | None = None,
-            _visible: Collection[str] | None = None,
+            _visible: Collection[Any] | None = None,
             **_documented: Any,
         ) -> EventStream:
             audience = Audience(
                 topic,
                 owned,
                 _caller.user_id if owned and _caller else None,
-                None if _visible is None else frozenset(_visible),
+                None if _visible is None else frozenset(str(one) for one in _visible if one is not None),
             )
             tickets.take(request)
             after = await self._asked_for(request)
@@ -229,8 +246,8 @@ class Events:
             trimmed = await self._trim(session)
         return 0.5 if trimmed == _TRIMMED else self._recheck
 
-    async def _trim(self, session: AsyncSession) -> int:
-        trimmed = await trim(session, max_age=self._max_age, max_count=self._max_count, at_once=_TRIMMED)
+    async def _trim(self, session: AsyncSession, at_once: int = _TRIMMED) -> int:
+        trimmed = await trim(session, max_age=self._max_age, max_count=self._max_count, at_once=at_once)
         if trimmed:
             log.debug("trimmed", events=trimmed)
         return trimmed

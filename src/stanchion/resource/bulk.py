@@ -18,8 +18,9 @@ from stanchion.database import now, record
 from stanchion.database.failures import translated
 from stanchion.errors import ContentTooLargeError, DomainError, ErrorDetail, InvalidError, UnavailableError
 from stanchion.resource.access import Access
+from stanchion.resource.announcer import VERSION
 from stanchion.resource.table import Described
-from stanchion.resource.writing import UPDATED, VERSION, Writer
+from stanchion.resource.writing import UPDATED, Writer
 
 Row = TypeVar("Row")
 Item = TypeVar("Item")
@@ -171,14 +172,17 @@ class BulkWriter(Generic[Row]):
         rows = self._in_order(found, made) if in_order else found
         for row in rows:
             self._record(access, "created", getattr(row, self._table.key_name))
+        await self._writer.announce(access, "created", rows)
         return rows
 
-    async def update(self, access: Access[Row], items: Sequence[Mapping[str, Any]]) -> Sequence[Row]:
+    async def update(
+        self, access: Access[Row], items: Sequence[Mapping[str, Any]], *, kind: str = "updated"
+    ) -> Sequence[Row]:
         """Change the rows whose ids the items have: lock, change, read; three statements.
 
         They are locked in the order of their ids, so that two requests do not wait for each other.
-        One for which nothing is sent stays as it is. Raises SomeBadError for those that are not there, or
-        are named twice.
+        One for which nothing is sent stays as it is; the others are told of as `kind`. Raises SomeBadError
+        for those that are not there, or are named twice.
         """
         await self._writer.check(access, items)
         name, key = self._table.key_name, self._table.key
@@ -202,6 +206,7 @@ class BulkWriter(Generic[Row]):
         # By their ids alone: a change may take a row out of the caller's sight.
         read = select(access.model).where(key.in_(ids)).execution_options(populate_existing=True)
         fresh = {getattr(row, name): row for row in await access.session.scalars(read)}
+        await self._writer.announce(access, kind, [fresh[one] for one in wanted])
         return [fresh[one] for one in ids]
 
     async def _change(
@@ -231,12 +236,13 @@ class BulkWriter(Generic[Row]):
         statement = (
             delete(access.model)
             .where(key.in_(locked.scalar_subquery()))
-            .returning(key)
-            .execution_options(synchronize_session=False)
+            .returning(self._writer.told)
+            .execution_options(synchronize_session=False, populate_existing=True)
         )
         async with self._writer.referenced():
             found = (await access.session.scalars(statement)).all()
-        self._all_there(ids, found)
+        self._all_there(ids, [self._writer.key_of(one) for one in found])
+        await self._writer.announce(access, "deleted", found)
         for one in ids:
             self._record(access, "deleted", one)
         return ids

@@ -55,7 +55,7 @@ class Filing:
         Raises ConflictError (409) and InvalidError (422), which name lines: the first hundred that are bad.
         """
         sent = self._intake.batches()
-        if self._locks_others_out:
+        if self._locks_others_out and not self._is_told_of:
             async with self._prepared() as spool:
                 await self._write_prepared(spool, sent)
         else:
@@ -72,6 +72,11 @@ class Filing:
     def _locks_others_out(self) -> bool:
         """Tell whether the transaction, which has not begun, will be the only one that writes."""
         return self._dialect.name == "sqlite" and not self._access.session.in_transaction()
+
+    @property
+    def _is_told_of(self) -> bool:
+        """Tell whether the rows are wanted as they were made: the driver's own statement returns none."""
+        return self._resource.announcer is not None
 
     @asynccontextmanager
     async def _prepared(self) -> AsyncIterator[Spool[Prepared | None]]:
@@ -152,11 +157,15 @@ class Filing:
                 self._unnamed = exc  # only together
 
     async def _insert(self, rows: list[Values]) -> None:
-        """Insert rows in a savepoint of their own."""
+        """Insert rows in a savepoint of their own; what is told of them is in it too."""
         access, writer = self._access, self._resource.writer
         with translated():
             async with writer.named(access, rows[0] if len(rows) == 1 else {}), access.session.begin_nested():
                 await writer.check(access, rows)
+                if self._is_told_of:
+                    made = insert(access.model).returning(access.model)
+                    await writer.announce(access, "created", (await access.session.scalars(made, rows)).all())
+                    return
                 connection = await access.session.connection()
                 for group in self._inserts.groups(rows):
                     await connection.execute(insert(self._resource.table.table), group)

@@ -2,7 +2,7 @@
 
 from starlette.convertors import StringConvertor, register_url_convertor
 
-BESIDE = ("bulk", "export", "import")
+BESIDE = ("bulk", "events", "export", "import")
 CONVERTOR = "stanchion_row"
 
 

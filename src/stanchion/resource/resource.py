@@ -9,29 +9,34 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
+from stanchion.caller import Caller
 from stanchion.concurrency import IfMatch, IfNoneMatch, Precondition, etag
 from stanchion.database import now
 from stanchion.errors import NotFoundError, PreconditionRequiredError, UnavailableError, responses
+from stanchion.events import Events, Visibility
 from stanchion.filtering import Filters
 from stanchion.headers import location
 from stanchion.idempotency import Idempotency, IdempotentRoute
 from stanchion.pagination import Listing
 from stanchion.resource import endpoints
 from stanchion.resource.access import Access
+from stanchion.resource.announcer import VERSION, Announcer
 from stanchion.resource.bulk import BulkWriter
 from stanchion.resource.bulk_endpoints import Bulk
 from stanchion.resource.embedding import Embedding
 from stanchion.resource.endpoints import Endpoint
 from stanchion.resource.export import export
+from stanchion.resource.feed import feed, ticket
 from stanchion.resource.imports import import_
 from stanchion.resource.names import shown
 from stanchion.resource.paths import CONVERTOR
 from stanchion.resource.route import WritingRoute
 from stanchion.resource.signature import given, typed
 from stanchion.resource.table import Described, name_of
-from stanchion.resource.writing import VERSION, Writer
+from stanchion.resource.writing import Writer
 
 Row = TypeVar("Row")
 Dependency = Callable[..., Any]
@@ -47,7 +52,7 @@ async def _nothing() -> str:
 
 OPERATIONS = (
     *("list", "create", "read", "replace", "update", "delete", "restore"),
-    *("bulk_create", "bulk_update", "bulk_delete", "export", "import"),
+    *("bulk_create", "bulk_update", "bulk_delete", "export", "import", "events", "events_ticket"),
 )
 
 
@@ -82,6 +87,7 @@ class Resource(Generic[Row]):
     - `deleted_at` names a column that is set instead of deleting, and adds POST /{id}/restore.
     - `embed` names relations that a client may ask for, `embed=customer`, each with the Resource of what it
       leads to: what of it the caller may see comes along. One that is embedded alone needs no router.
+    - `visibility` says who may see the events of rows that a `scope` narrows, which has no feed without it.
 
     Raises ValueError for a column that is not there, and for one that leads to rows with owners and is not in
     `references`; TypeError for one that cannot be filtered by.
@@ -94,6 +100,8 @@ class Resource(Generic[Row]):
 
     idempotency: ClassVar[Idempotency | None] = None
     """What keeps the replies of POSTs that make rows, for an Idempotency-Key."""
+    events: ClassVar[Events | None] = None
+    """Where each write is told of, in its own transaction, and what makes the feed: GET /events."""
     sessions: ClassVar[Any] = None
     """The dependency that gives what opens a session for each batch of an export, `async with opened() as s`:
     needed where `session` is no Database's own `get_session`, whose `read` it is otherwise."""
@@ -120,6 +128,7 @@ class Resource(Generic[Row]):
         require_match: bool = False,
         deleted_at: str = "",
         embed: Mapping[str, "Resource[Any]"] | None = None,
+        visibility: Visibility | None = None,
         name: str = "",
     ) -> None:
         self.model, self.response, self.create, self.update = model, response, create, update
@@ -127,7 +136,8 @@ class Resource(Generic[Row]):
         self.owner, self.deleted_at, self.require_match = owner, deleted_at, require_match
         self._scope, self._authorize = scope, authorize
         self._values, self._update_values = values, update_values
-        for column in filter(None, (owner, deleted_at)):
+        self.visibility = visibility
+        for column in filter(None, (owner, deleted_at, visibility.column if visibility else "")):
             self.table.column(column)
         for schema in filter(None, (create, update)):
             self.table.check(schema)
@@ -152,8 +162,13 @@ class Resource(Generic[Row]):
             },
         )
         ids_return = self.table.returns_ids(create)
+        self.announcer = self._announcer(response)
         self.writer: Writer[Row] = Writer(
-            self.table, self.missing, owner=owner if self.is_users_alone else "", ids_return=ids_return
+            self.table,
+            self.missing,
+            owner=owner if self.is_users_alone else "",
+            ids_return=ids_return,
+            announcer=self.announcer,
         )
         self.embedding = Embedding(self.table, embed or {})
         fields = {"embed": (str, self.embedding.parameter)} if embed else {}
@@ -168,8 +183,9 @@ class Resource(Generic[Row]):
         """Return a router with the endpoints. `options` are those of APIRouter: `tags`, `dependencies`.
 
         `without` leaves some out ("list", "create", "read", "replace", "update", "delete", "restore",
-        "bulk_create", "bulk_update", "bulk_delete", "export", "import"), to be written by hand on the router
-        that is returned. Raises ValueError for one that there is not, and where an export has no `sessions`.
+        "bulk_create", "bulk_update", "bulk_delete", "export", "import", "events", "events_ticket"), to be
+        written by hand on the router that is returned. Raises ValueError for one that there is not, and
+        where an export has no `sessions`.
         """
         if unknown := set(without) - set(OPERATIONS):
             raise ValueError(
@@ -213,6 +229,10 @@ class Resource(Generic[Row]):
             yield export(self)
         if self.create and "import" not in without:
             yield import_(self, self.create)
+        if self.events is not None and self.announcer is not None:
+            yield feed(self, self.events)
+            if self._caller is not None:
+                yield ticket(self, self.events)
         yield endpoints.read(self)
         if self.update:
             yield endpoints.update(self, "PUT")
@@ -220,6 +240,28 @@ class Resource(Generic[Row]):
         yield endpoints.delete(self)
         if self.deleted_at:
             yield endpoints.restore(self)
+
+    async def announce(
+        self, session: AsyncSession, kind: str, rows: Sequence[Row], caller: Caller | None = None
+    ) -> None:
+        """Tell the feed of rows that a hand-written path operation has written, in its transaction.
+
+        `kind` is `created`, `updated` or `deleted`. Call it after the statement that wrote them. Nothing
+        happens where the resource has no feed.
+        """
+        if self.announcer is not None:
+            await self.announcer.tell(session, kind, rows, caller)
+
+    def _announcer(self, response: type[BaseModel]) -> Announcer | None:
+        # Whether a row that a scope narrows may be seen cannot be asked once it is gone.
+        if self.events is None or (self._scope is not None and self.visibility is None):
+            return None
+        return Announcer(self.events, self.table, response, owner=self.owner, visibility=self.visibility)
+
+    @property
+    def caller_dependency(self) -> Any:
+        """Return the dependency that gives the Caller, None where anybody may ask."""
+        return self._caller
 
     @cached_property
     def find(self) -> Dependency:
@@ -364,7 +406,7 @@ class Resource(Generic[Row]):
     async def remove(self, access: Access[Row], row_id: Any, match: Precondition) -> None:
         """Delete a row, or mark it as deleted."""
         if self.deleted_at:
-            await self.writer.update(access, row_id, {self.deleted_at: now()}, match)
+            await self.writer.update(access, row_id, {self.deleted_at: now()}, match, kind="deleted")
         else:
             await self.writer.delete(access, row_id, match)
 
@@ -373,7 +415,8 @@ class Resource(Generic[Row]):
         writer = BulkWriter(self.table, self.writer)
         if not self.deleted_at:
             return await writer.delete(access, ids)
-        await writer.update(access, [{self.table.key_name: one, self.deleted_at: now()} for one in ids])
+        marked = [{self.table.key_name: one, self.deleted_at: now()} for one in ids]
+        await writer.update(access, marked, kind="deleted")
         return ids
 
     def _referring(self, given: Mapping[str, "Resource[Any] | None"]) -> dict[str, "Resource[Any]"]:

@@ -20,12 +20,11 @@ from stanchion.errors import (
     PreconditionFailedError,
 )
 from stanchion.resource.access import Access
+from stanchion.resource.announcer import VERSION, Announcer
 from stanchion.resource.table import Described
 
 Row = TypeVar("Row")
 
-VERSION = "version"
-"""The column that counts the changes of a row: its ETag."""
 UPDATED = "updated_at"
 _FIRST_VERSIONS = 2**30
 TAKEN = frozenset({"bulk", "export", "import", "events"})
@@ -46,15 +45,23 @@ class Writer(Generic[Row]):
 
     `missing` is the 404 of this resource. With `ids_return` an id that was deleted may come again: then
     versions begin anywhere, so that no ETag of the row before is one of the row after (RFC 9110, 8.8.1).
-    `owner` names the column of whose a row is where only a user can make one.
+    `owner` names the column of whose a row is where only a user can make one. `announcer` tells of what
+    is written.
     """
 
     def __init__(
-        self, table: Described, missing: type[NotFoundError], *, owner: str = "", ids_return: bool = False
+        self,
+        table: Described,
+        missing: type[NotFoundError],
+        *,
+        owner: str = "",
+        ids_return: bool = False,
+        announcer: Announcer | None = None,
     ) -> None:
         self.table, self.missing = table, missing
         self._owner = owner
         self._ids_return = ids_return and table.has(VERSION)
+        self._announcer = announcer
 
     async def create(self, access: Access[Row], values: Mapping[str, Any]) -> Row:
         """Insert a row. Raises ConflictError (409) and InvalidError (422), which name the field."""
@@ -64,20 +71,28 @@ class Writer(Generic[Row]):
             statement = insert(access.model).values(made).returning(access.model)
             row = (await access.session.scalars(statement)).one()
         self._record(access, "created", row)
+        await self.announce(access, "created", [row])
         return row
 
     async def update(
-        self, access: Access[Row], row_id: Any, values: Mapping[str, Any], match: Precondition
+        self,
+        access: Access[Row],
+        row_id: Any,
+        values: Mapping[str, Any],
+        match: Precondition,
+        *,
+        kind: str = "updated",
     ) -> Row:
         """Change the columns of a row that is there, and of a version that `match` allows.
 
+        It is told of as `kind`: one that is marked as deleted is `deleted`.
         Raises NotFoundError (404), PreconditionFailedError (412), ConflictError (409), InvalidError (422).
         """
         if not values:
             return await self._unchanged(access, row_id, match)
         await self.check(access, [values])
         changed = {**self.sent(access, values), **access.changes}
-        row = await self._changed(access, row_id, changed, *self._allowed(match))
+        row = await self._changed(access, row_id, changed, *self._allowed(match), kind=kind)
         if row is None:
             raise await self._why_not(access, row_id)
         return row
@@ -90,11 +105,16 @@ class Writer(Generic[Row]):
         """
         marked = self.table.column(deleted_at).is_not(None)
         changed = {deleted_at: None, **access.changes}
-        row = await self._changed(access, row_id, changed, marked, *self._allowed(match))
+        row = await self._changed(access, row_id, changed, marked, *self._allowed(match), kind="created")
         return await self._unchanged(access, row_id, match) if row is None else row
 
     async def _changed(
-        self, access: Access[Row], row_id: Any, values: Mapping[str, Any], *where: ColumnElement[bool]
+        self,
+        access: Access[Row],
+        row_id: Any,
+        values: Mapping[str, Any],
+        *where: ColumnElement[bool],
+        kind: str,
     ) -> Row | None:
         """Change a row where all of this holds, and return it; None where no row is so."""
         changed = dict(values)
@@ -113,6 +133,7 @@ class Writer(Generic[Row]):
             row = (await access.session.scalars(statement)).one_or_none()
         if row is not None:
             self._record(access, "changed", row)
+            await self.announce(access, kind, [row])
         return row
 
     async def delete(self, access: Access[Row], row_id: Any, match: Precondition) -> None:
@@ -124,14 +145,29 @@ class Writer(Generic[Row]):
         statement = (
             delete(access.model)
             .where(self.table.key == row_id, *access.where, *self._allowed(match))
-            .returning(self.table.key)
-            .execution_options(synchronize_session=False)
+            .returning(self.told)
+            .execution_options(synchronize_session=False, populate_existing=True)
         )
         async with self.referenced():
-            found = (await access.session.execute(statement)).first()
+            found = (await access.session.scalars(statement)).first()
         if found is None:
             raise await self._why_not(access, row_id)
+        await self.announce(access, "deleted", [found])
         record(access.session, "deleted", table=self.table.table.name, id=row_id)
+
+    @property
+    def told(self) -> Any:
+        """Return what a deletion returns of a row: all of it where it is told of, else its key."""
+        return self.table.model if self._announcer else self.table.key
+
+    def key_of(self, told: Any) -> Any:
+        """Return the key in what a deletion returned."""
+        return getattr(told, self.table.key_name) if self._announcer else told
+
+    async def announce(self, access: Access[Row], kind: str, rows: Sequence[Row]) -> None:
+        """Tell of rows that were written just now, in the same transaction."""
+        if self._announcer is not None:
+            await self._announcer.tell(access.session, kind, rows, access.caller)
 
     def sent(self, access: Access[Row], values: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a client may change of what it sends: not what is filled in here."""

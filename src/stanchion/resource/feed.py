@@ -1,0 +1,83 @@
+"""The path operations of a resource's feed: GET /events, and POST /events/ticket."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends
+
+from stanchion.errors import responses
+from stanchion.events import Events, EventStream, PositionGoneError, Ticket
+from stanchion.resource.endpoints import Endpoint
+from stanchion.resource.sample import sample
+from stanchion.resource.signature import typed
+
+if TYPE_CHECKING:
+    from stanchion.resource.resource import Resource
+
+PATH = "/events"
+
+
+def feed(resource: "Resource[Any]", events: Events) -> Endpoint:
+    """GET /events: what changes, from now on or from where a client has been."""
+    many = resource.table.plural.replace("_", " ")
+
+    async def follow(stream: Any) -> Any:
+        return stream
+
+    doc = (
+        f"Follow the changes of {many} that you may see: `created`, `updated` and `deleted`, each once and "
+        "in the order of their versions, as Server-Sent Events. `data` holds the row as it is read, and of "
+        "one that is deleted as it was. After an end go on with the last `id` as `Last-Event-ID`; 410 says "
+        "that what came after it is no longer known, as a `reset` in the stream does: read the list again."
+    )
+    subscription = events.subscription(
+        resource.table.name,
+        caller=resource.caller_dependency,
+        owned=bool(resource.owner),
+        visible=resource.visibility.sees if resource.visibility else None,
+    )
+    call = typed(
+        follow,
+        f"follow_{resource.table.plural}",
+        doc,
+        {"stream": Annotated[EventStream, Depends(subscription)]},
+    )
+    shown = sample(resource.response, output=True).model_dump_json()
+    key = sample(resource.response, output=True).model_dump().get(resource.table.key_name, 7)
+    example = (
+        "id: 42-8f3c01ab\nevent: created\n"
+        f'data: {{"kind":"created","key":"{key}","version":1,"at":"2026-01-31T09:30:00Z",'
+        f'"request_id":"0b3a6d0c","data":{shown}}}\n\n'
+    )
+    content = {EventStream.media_type: {"schema": {"type": "string"}, "example": example}}
+    return Endpoint(
+        "events",
+        "GET",
+        PATH,
+        call,
+        f"Follow {many}",
+        responses={200: {"content": content}, **responses(PositionGoneError)},
+        options={"response_class": EventStream},
+    )
+
+
+def ticket(resource: "Resource[Any]", events: Events) -> Endpoint:
+    """POST /events/ticket: for a browser's EventSource."""
+
+    async def issue(issued: Any) -> Any:
+        return issued
+
+    doc = (
+        "Get a ticket for a browser's EventSource, which can send no header: "
+        "`new EventSource('.../events?ticket=' + ticket)`. It opens this feed alone, as you, for minutes."
+    )
+    issued = Annotated[Ticket, Depends(events.ticket(caller=resource.caller_dependency))]
+    call = typed(issue, f"create_{resource.table.name}_events_ticket", doc, {"issued": issued})
+    return Endpoint(
+        "events_ticket",
+        "POST",
+        f"{PATH}/ticket",
+        call,
+        "Get a ticket for the feed",
+        201,
+        response_model=Ticket,
+    )
