@@ -34,6 +34,7 @@ class Follower:
         self.status, self.sent = 0, b""
         self.answered: dict[str, str] = {}
         self.is_ended = False
+        self.is_broken = False
         self.hold = asyncio.Event()
         self.hold.set()
         self._left, self._news = asyncio.Event(), asyncio.Event()
@@ -67,6 +68,8 @@ class Follower:
                 self.answered = {name.decode(): value.decode() for name, value in message["headers"]}
             else:
                 await self.hold.wait()
+                if self.is_broken:
+                    raise OSError("the client has left")
                 self.sent += message.get("body", b"")
                 self.is_ended = not message.get("more_body", False)
             self._news.set()

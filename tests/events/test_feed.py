@@ -344,6 +344,36 @@ async def test_a_database_that_is_away_for_a_while(
     assert [line["log_level"] for line in logged if line["event"] == "not_followed"] == ["warning", "error"]
 
 
+async def test_a_past_that_cannot_be_read_ends_the_stream(
+    feeds: Feeds, monkeypatch: pytest.MonkeyPatch, logged: Logged
+) -> None:
+    async with following(feeds.app, WORDS) as client:
+        await feeds.write("a", "b")
+        await client.has(2)
+    failures: list[Exception] = [DatabaseUnavailableError()]
+
+    async def failing(*_: Any) -> Any:
+        raise failures.pop()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("stanchion.events.log.between", failing)
+        async with following(feeds.app, WORDS, Last_Event_ID=client.read[0].id) as broken:
+            await broken.until(lambda one: one.is_ended)
+    assert (broken.status, broken.read) == (200, [])
+    assert [line["error"] for line in logged if line["event"] == "broken_off"] == ["database_unavailable"]
+    async with following(feeds.app, WORDS, Last_Event_ID=broken.last_id) as back:
+        await back.has(1)
+    assert back.keys == ["b"]
+
+
+async def test_a_server_that_cannot_send_is_a_client_that_has_left(feeds: Feeds) -> None:
+    async with following(feeds.app, WORDS) as client:
+        client.is_broken = True
+        await feeds.write("a")
+        await client.until(lambda one: one.is_ended)
+    assert client.read == []
+
+
 async def test_without_its_table_it_is_not_ready(
     feeds: Feeds, monkeypatch: pytest.MonkeyPatch, logged: Logged
 ) -> None:

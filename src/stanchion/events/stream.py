@@ -6,10 +6,12 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 
 import anyio
+import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from stanchion.database import Database
+from stanchion.errors import DomainError
 from stanchion.events import log as changes
 from stanchion.events.frames import RESET, frame, heartbeat, hello
 from stanchion.events.log import Position
@@ -22,6 +24,8 @@ _PATIENCE = 5.0
 """Seconds that a client has to take the end of its stream."""
 _AGAIN = 300.0
 """Seconds after which a stream ends where a dependency says what may be seen: it is asked again."""
+
+log = structlog.stdlib.get_logger("stanchion.events")
 
 Put = Callable[[bytes], Awaitable[None]]
 Following = Callable[[], AbstractAsyncContextManager[Reader]]
@@ -64,7 +68,12 @@ class EventStream(Response):
                 async with anyio.create_task_group() as tasks:
                     subscriber.on_close = tasks.cancel_scope.cancel
                     tasks.start_soon(self._wait_until_left, receive)
-                    await self._send_all(reader, send)
+                    try:
+                        await self._send_all(reader, send)
+                    except OSError:  # what a server raises whose client has left
+                        self._is_left = True
+                    except DomainError as exc:  # the past cannot be read now: the client comes back for it
+                        log.warning("broken_off", error=exc.code)
                     tasks.cancel_scope.cancel()
             finally:
                 subscriber.on_close = None
@@ -114,8 +123,10 @@ class EventStream(Response):
 
     async def _go_on(self, reader: Reader, put: Put) -> None:
         until = time.monotonic() + _AGAIN if self._subscriber.audience.sees is not None else math.inf
-        while not self._subscriber.is_closed and time.monotonic() < until:
+        while time.monotonic() < until:
             chunk = await self._subscriber.next(self._every)
+            if self._subscriber.is_closed:
+                return
             # Without an await since: there was nothing for this client up to where the reader stands.
             await put(chunk or heartbeat(reader.position))
 

@@ -11,6 +11,7 @@ from database import SessionDep, database, get_session
 from models import User
 from settings import settings
 from stanchion.errors import NotFoundError
+from stanchion.events import Events
 from stanchion.idempotency import Idempotency
 from stanchion.security import Caller, KeyGuard, SignInLimit
 
@@ -40,11 +41,12 @@ class UserNotFoundError(NotFoundError):
 
 
 class Resource(stanchion.Resource[Row]):
-    """The endpoints of a table, with this backend's session, callers, and replies for Idempotency-Key."""
+    """The endpoints of a table, with this backend's session, callers, replies and change feed."""
 
     session = get_session
     caller = get_api_key
     idempotency = Idempotency(database, caller=get_api_key)
+    events = Events(database)
 
 
 def owned(owner_id: int | None, caller: Caller) -> ColumnElement[bool]:

@@ -226,3 +226,18 @@ async def test_both_slashes_answer(anyone: httpx2.AsyncClient, ada: Headers) -> 
     response = await anyone.post("/api/todos/", json={"title": "Buy milk"}, headers=ada)
     assert response.status_code == 201
     assert (await anyone.get(response.headers["Location"] + "/", headers=ada)).status_code == 200
+
+
+async def test_events(anyone: httpx2.AsyncClient, ada: Headers) -> None:
+    feed = "/api/todos/events"
+    # A HEAD, for a stream has no end; what it sends is seen with a real server.
+    followed = await anyone.head(feed, headers=ada)
+    assert (followed.status_code, followed.headers["Cache-Control"]) == (200, "no-store")
+    assert followed.headers["Content-Type"].startswith("text/event-stream")
+    gone = await anyone.get(feed, headers={**ada, "Last-Event-ID": "1-00000000"})
+    assert (gone.status_code, gone.json()["error"]) == (410, "event_position_gone")
+    issued = await anyone.post(f"{feed}/ticket", headers=ada)
+    assert issued.status_code == 201
+    ticket = {"ticket": issued.json()["ticket"]}
+    assert (await anyone.head(feed, params=ticket)).status_code == 200
+    assert (await anyone.get("/api/todos", params=ticket)).status_code == 401
