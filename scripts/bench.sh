@@ -5,4 +5,5 @@ set -euo pipefail
 python benchmarks/startup.py "$@"
 python benchmarks/gate.py
 python benchmarks/depth.py
+python benchmarks/feed.py
 python benchmarks/transfer.py

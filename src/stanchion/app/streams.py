@@ -23,7 +23,7 @@ class StopStreamsMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._stopping: asyncio.Event | None = None
+        self._stopping: _Stopping | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -40,7 +40,7 @@ class _Exchange:
 
     __slots__ = ("_events", "_open", "_receive", "_send", "_stopping", "_whole")
 
-    def __init__(self, stopping: asyncio.Event, receive: Receive, send: Send) -> None:
+    def __init__(self, stopping: "_Stopping", receive: Receive, send: Send) -> None:
         self._stopping, self._receive, self._send = stopping, receive, send
         self._whole = False  # has the body of the request arrived?
         self._events = self._open = False
@@ -68,34 +68,54 @@ class _Exchange:
             self._whole = not message.get("more_body")
             return message
         # What is asked for now is whether the client is still there.
-        message = _DISCONNECT
-        async with anyio.create_task_group() as either:
+        with self._stopping.ending(self._is_stream) as scope:
+            return await self._receive()
+        assert scope.cancelled_caught  # nothing else leaves the block without a message
+        return _DISCONNECT
 
-            async def left() -> None:
-                nonlocal message
-                message = await self._receive()
-                either.cancel_scope.cancel()
+    def _is_stream(self) -> bool:
+        return self._events
 
-            async def stopped() -> None:
-                await self._stopping.wait()
-                if self._events:
-                    either.cancel_scope.cancel()
 
-            either.start_soon(left)
-            either.start_soon(stopped)
-        return message
+class _Stopping:
+    """Whether the process was told to stop, and the scopes that are to end then: no task waits for it."""
+
+    def __init__(self) -> None:
+        self._scopes: dict[anyio.CancelScope, Callable[[], bool]] = {}
+        self._is_set = False
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        for scope, wanted in list(self._scopes.items()):
+            if wanted():
+                scope.cancel()
+
+    @contextmanager
+    def ending(self, wanted: Callable[[], bool]) -> Iterator[anyio.CancelScope]:
+        """Run a block that ends when the process is told to stop, if it is `wanted` then."""
+        with anyio.CancelScope() as scope:
+            self._scopes[scope] = wanted
+            if self._is_set and wanted():
+                scope.cancel()
+            try:
+                yield scope
+            finally:
+                del self._scopes[scope]
 
 
 @contextmanager
-def _told() -> Iterator[asyncio.Event | None]:
-    """Give an event that is set at each signal that stops a server; the signal is handed on.
+def _told() -> Iterator[_Stopping | None]:
+    """Give what is set at each signal that stops a server; the signal is handed on.
 
     None outside the main thread, which alone hears of signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield None
         return
-    stopping = asyncio.Event()
+    stopping = _Stopping()
     loop = asyncio.get_running_loop()
     before: dict[signal.Signals, Any] = {}
 

@@ -1,9 +1,10 @@
 """EventStream: the response that a client reads for as long as it is there."""
 
+import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 
 import anyio
 import structlog
@@ -64,27 +65,28 @@ class EventStream(Response):
         """
         subscriber = self._subscriber
         async with self._following() as reader:
+            # One task more for each client, and no group of tasks, which would cost as much again.
+            leaving = asyncio.create_task(self._wait_until_left(receive))
             try:
-                async with anyio.create_task_group() as tasks:
-                    subscriber.on_close = tasks.cancel_scope.cancel
-                    tasks.start_soon(self._wait_until_left, receive)
-                    try:
-                        await self._send_all(reader, send)
-                    except OSError:  # what a server raises whose client has left
-                        self._is_left = True
-                    except DomainError as exc:  # the past cannot be read now: the client comes back for it
-                        log.warning("broken_off", error=exc.code)
-                    tasks.cancel_scope.cancel()
+                with anyio.CancelScope() as sending:
+                    subscriber.on_close = sending.cancel
+                    await self._send_all(reader, send)
+            except OSError:  # what a server raises whose client has left
+                self._is_left = True
+            except DomainError as exc:  # the past cannot be read now: the client comes back for it
+                log.warning("broken_off", error=exc.code)
             finally:
                 subscriber.on_close = None
                 reader.leave(subscriber)
+                leaving.cancel()
         if not self._is_left:
             with anyio.move_on_after(_PATIENCE):
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _wait_until_left(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        with suppress(OSError):
+            while (await receive())["type"] != "http.disconnect":
+                pass
         self._is_left = True
         self._subscriber.close()
 
