@@ -34,6 +34,7 @@ from sqlmodel import Field, SQLModel
 
 import stanchion
 from stanchion.events import Events
+from stanchion.signing import sign_with
 
 database = stanchion.Database(os.environ["DATABASE_URL"])
 
@@ -72,6 +73,7 @@ async def lifespan(app):
 from contextlib import asynccontextmanager
 
 app = FastAPI(lifespan=asynccontextmanager(lifespan))
+sign_with(app, "the secret of a benchmark")
 for prefix, resource in (("/quiet", Quiet), ("/told", Told)):
     declared = resource(Item, create=ItemBody, update=ItemBody, response=ItemResponse)
     app.include_router(declared.router(prefix=prefix))
@@ -93,7 +95,7 @@ def memory(pid: int) -> int:
     return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
 
 
-async def follow(port: int, limit: int = 2**16) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def follow(port: int, limit: int = 2**24) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
     writer.write(b"GET /told/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
     return reader, writer
@@ -179,7 +181,7 @@ def serve(database_url: str, changes: int, subscribers: int) -> None:
             port = probe.getsockname()[1]
         command = [sys.executable, "-m", "uvicorn", "served:app", "--port", str(port), "--log-level", "error"]
         environment = {**os.environ, "DATABASE_URL": database_url}
-        with subprocess.Popen(command, cwd=folder, env=environment) as server:
+        with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as server:
             try:
                 _wait(port, server)
                 asyncio.run(measure(port, server.pid, changes, subscribers))
@@ -189,7 +191,7 @@ def serve(database_url: str, changes: int, subscribers: int) -> None:
 
 def _wait(port: int, server: "subprocess.Popen[bytes]") -> None:
     while server.poll() is None:
-        with suppress(httpx2.HTTPError):
+        with suppress(httpx2.TransportError):
             httpx2.get(f"http://127.0.0.1:{port}/quiet").raise_for_status()
             return
         time.sleep(0.1)

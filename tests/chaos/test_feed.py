@@ -186,7 +186,8 @@ async def test_each_change_once_and_in_order(durable: Backend, tmp_path: Path) -
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         killed = await stack.enter_async_context(killed_now_and_then(servers))
-        tasks = [asyncio.create_task(one.run()) for one in (*subscribers, *controls)]
+        readers: list[Subscriber | Control] = [*subscribers, *controls]
+        tasks = [asyncio.create_task(one.run()) for one in readers]
 
         async def end() -> None:
             for task in tasks:

@@ -297,6 +297,7 @@ async def test_bytes_that_wait_are_bounded_too(feeds: Feeds, monkeypatch: pytest
         for number in range(4):
             await feeds.write(str(number) * 255)
             await feeds.write("large", topic="word", version=number)
+        await quick.has(8)
         async with feeds.database.transaction() as session:
             await feeds.events.append(session, "word", "created", "huge", "x" * 100_000)
         await quick.has(9)  # one that is larger than what may wait goes through
