@@ -20,7 +20,7 @@ from stanchion.events.subscriber import EVERYBODY, Active, Channel, Subscriber
 
 _MOST = 256
 """Events that are read together: fewer than may wait for a subscriber."""
-_POLL = 1.0
+_POLL = 2.0
 """Seconds until the reader looks by itself: what wakes it is a hint."""
 _HELD = (0.005, 0.25)
 """Seconds between two looks at a transaction that is still open: at first, and at most."""
