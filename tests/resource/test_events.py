@@ -154,7 +154,7 @@ async def shop(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
         await connection.run_sync(SQLModel.metadata.create_all, tables=tables)
     app = make(database)
     async with client(app, headers={"X-User": "5"}) as caller:
-        served = Served(app, caller, database)
+        served = Served(app, caller, database, [])
 
         def note(_: Any, __: Any, statement: str, *___: Any) -> None:
             served.statements.append(statement)

@@ -41,8 +41,9 @@ def feed(resource: "Resource[Any]", events: Events) -> Endpoint:
         doc,
         {"stream": Annotated[EventStream, Depends(subscription)]},
     )
-    shown = sample(resource.response, output=True).model_dump_json()
-    key = sample(resource.response, output=True).model_dump().get(resource.table.key_name, 7)
+    found = sample(resource.response, output=True)
+    shown = found.model_dump_json() if found else "{}"
+    key = found.model_dump().get(resource.table.key_name, 7) if found else 7
     example = (
         "id: 42-8f3c01ab\nevent: created\n"
         f'data: {{"kind":"created","key":"{key}","version":1,"at":"2026-01-31T09:30:00Z",'
