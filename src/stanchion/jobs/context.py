@@ -1,0 +1,50 @@
+"""JobContext: what a job's function may ask for, and tell, while it runs."""
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+import anyio.lowlevel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from stanchion.database import Database
+from stanchion.jobs.leases import Lease, Progress
+
+_MESSAGE = 500
+"""Characters of a message that are kept."""
+
+
+class JobContext:
+    """One run of a job: a parameter with this type is given to the function, and not enqueued.
+
+    `id` is the job's, `attempt` counts from 1 to `max_attempts`.
+    """
+
+    def __init__(self, database: Database, lease: Lease, changed: Callable[[], None]) -> None:
+        self.id = lease.id
+        self.name = lease.name
+        self.attempt = lease.attempt
+        self.max_attempts = lease.max_attempts
+        self.told = Progress()
+        self.opened: AsyncSession | None = None
+        self.stack = AsyncExitStack()
+        self._database = database
+        self._changed = changed
+
+    async def session(self) -> AsyncSession:
+        """Return the session of this run, which commits together with the job's completion.
+
+        One for the whole run. When the function has returned, what was written and the fact that the
+        job is done commit as one; any exception rolls back both, and so does a lease that was lost: a
+        row is written once, however often the job runs. Ask for it last, after what is slow: its
+        transaction begins with the first statement, and on SQLite nobody else can write meanwhile.
+        """
+        if self.opened is None:
+            self.opened = await self.stack.enter_async_context(self._database.transaction())
+        return self.opened
+
+    async def progress(self, done: int, total: int | None = None, message: str | None = None) -> None:
+        """Tell how far it is, as often as you like; readers see it soon, whatever else is uncommitted."""
+        self.told.done, self.told.total = done, total
+        self.told.message = None if message is None else message.replace("\0", "�")[:_MESSAGE]
+        self._changed()
+        await anyio.lowlevel.checkpoint()

@@ -1,0 +1,122 @@
+"""What a worker does beside running jobs: renew leases, tell of progress, plant schedules, sweep."""
+
+import asyncio
+import random
+from collections.abc import Collection
+
+import anyio
+import structlog
+
+from stanchion.database import Database, notify
+from stanchion.errors import UnavailableError
+from stanchion.jobs import leases, store
+from stanchion.jobs.ledger import How
+from stanchion.jobs.registry import Jobs
+from stanchion.jobs.run import Run
+
+_BEATS = 3
+"""Renewals in the length of a lease: two may fail."""
+_TELL_EVERY = 0.2
+"""Seconds between two writes of progress, however often a job tells of it."""
+_SWEEP_EVERY = 60.0
+"""Seconds between two looks for jobs that ended long ago."""
+_LOOK_EVERY = 300.0
+"""Seconds between two looks at the schedules, at most: the clock of this process may not keep pace."""
+
+log = structlog.stdlib.get_logger("stanchion.jobs")
+
+
+class Told:
+    """The runs that have told of their progress since it was written."""
+
+    def __init__(self) -> None:
+        self._runs: set[Run] = set()
+        self._event = asyncio.Event()
+
+    def add(self, run: Run) -> None:
+        """Note that a run has told something new."""
+        self._runs.add(run)
+        self._event.set()
+
+    async def wait(self) -> set[Run]:
+        """Wait for some, and take them."""
+        await self._event.wait()
+        self._event.clear()
+        taken, self._runs = self._runs, set()
+        return taken
+
+
+def tell(event: str, exc: Exception) -> None:
+    """Log what went wrong; a database that is busy or away is no fault of the code."""
+    if isinstance(exc, UnavailableError):
+        log.warning(event, error=exc.code)
+    else:
+        log.error(event, exc_info=exc)
+
+
+async def renew(database: Database, runs: Collection[Run], lease: float) -> None:
+    """Renew the leases of the runs for as long as they go on; end those that are lost or to be cancelled."""
+    while True:
+        await anyio.sleep(lease / _BEATS)
+        held = {run.lease: run for run in runs}
+        if not held:
+            continue
+        try:
+            async with database.transaction() as session:
+                renewed = await leases.renew(session, held, lease)
+        except Exception as exc:
+            # That the database is busy or away takes no lease: who has taken it is known when it answers.
+            tell("leases_not_renewed", exc)
+            continue
+        for one, run in held.items():
+            if one.id not in renewed:
+                run.lose()
+            elif renewed[one.id]:
+                run.stop(How.cancelled)
+
+
+async def report(database: Database, told: Told) -> None:
+    """Write how far the runs are, when they tell."""
+    while True:
+        runs = await told.wait()
+        try:
+            async with database.transaction() as session:
+                for run in runs:
+                    await leases.report(session, run.lease, run.progress)
+                await notify(session, store.TOLD)
+        except Exception as exc:
+            tell("progress_not_written", exc)  # the next is more; the end of a run has it too
+        await anyio.sleep(_TELL_EVERY)
+
+
+async def plant(database: Database, jobs: Jobs) -> None:
+    """Put in the next job of each schedule, ahead of its time."""
+    scheduled = [function for function in jobs.functions.values() if function.schedule is not None]
+    while scheduled:
+        pause = _LOOK_EVERY
+        try:
+            async with database.transaction() as session:
+                now = await store.time(session)
+                for function in scheduled:
+                    assert function.schedule is not None
+                    tick = function.schedule.after(now)
+                    await store.plant(session, function.new_at(tick))
+                    pause = min(pause, (tick - now).total_seconds())
+        except Exception as exc:
+            tell("schedules_not_planted", exc)
+            pause = 1.0
+        await anyio.sleep(max(pause, 0.01))
+
+
+async def sweep(database: Database, jobs: Jobs) -> None:
+    """Delete the jobs that ended long ago, some at a time."""
+    await anyio.sleep(random.uniform(0, _SWEEP_EVERY))  # noqa: S311 - spreads workers, no secret
+    while True:
+        swept = 1
+        try:
+            while swept:
+                async with database.transaction() as session:
+                    swept = await store.sweep(session, jobs.keep, jobs.keep_failed)
+        except Exception as exc:
+            tell("jobs_not_swept", exc)
+        await anyio.sleep(_SWEEP_EVERY)
