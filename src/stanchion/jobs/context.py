@@ -1,6 +1,5 @@
 """JobContext: what a job's function may ask for, and tell, while it runs."""
 
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import anyio.lowlevel
@@ -8,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.database import Database
 from stanchion.jobs.leases import Lease, Progress
+from stanchion.jobs.told import Told
 
 _MESSAGE = 500
 """Characters of a message that are kept."""
@@ -19,7 +19,7 @@ class JobContext:
     `id` is the job's, `attempt` counts from 1 to `max_attempts`.
     """
 
-    def __init__(self, database: Database, lease: Lease, changed: Callable[[], None]) -> None:
+    def __init__(self, database: Database, lease: Lease, told: Told) -> None:
         self.id = lease.id
         self.name = lease.name
         self.attempt = lease.attempt
@@ -28,7 +28,8 @@ class JobContext:
         self.opened: AsyncSession | None = None
         self.stack = AsyncExitStack()
         self._database = database
-        self._changed = changed
+        self._lease = lease
+        self._tell = told.tell
 
     async def session(self) -> AsyncSession:
         """Return the session of this run, which commits together with the job's completion.
@@ -46,5 +47,5 @@ class JobContext:
         """Tell how far it is, as often as you like; readers see it soon, whatever else is uncommitted."""
         self.told.done, self.told.total = done, total
         self.told.message = None if message is None else message.replace("\0", "�")[:_MESSAGE]
-        self._changed()
+        self._tell(self._lease, self.told)
         await anyio.lowlevel.checkpoint()

@@ -1,18 +1,16 @@
 """What a worker does beside running jobs: renew leases, tell of progress, plant schedules, sweep."""
 
-import asyncio
 import random
 from collections.abc import Collection
 
 import anyio
-import structlog
 
 from stanchion.database import Database, notify
-from stanchion.errors import UnavailableError
 from stanchion.jobs import leases, store
-from stanchion.jobs.ledger import How
+from stanchion.jobs.ledger import How, tell
 from stanchion.jobs.registry import Jobs
 from stanchion.jobs.run import Run
+from stanchion.jobs.told import Told
 
 _BEATS = 3
 """Renewals in the length of a lease: two may fail."""
@@ -22,36 +20,6 @@ _SWEEP_EVERY = 60.0
 """Seconds between two looks for jobs that ended long ago."""
 _LOOK_EVERY = 300.0
 """Seconds between two looks at the schedules, at most: the clock of this process may not keep pace."""
-
-log = structlog.stdlib.get_logger("stanchion.jobs")
-
-
-class Told:
-    """The runs that have told of their progress since it was written."""
-
-    def __init__(self) -> None:
-        self._runs: set[Run] = set()
-        self._event = asyncio.Event()
-
-    def add(self, run: Run) -> None:
-        """Note that a run has told something new."""
-        self._runs.add(run)
-        self._event.set()
-
-    async def wait(self) -> set[Run]:
-        """Wait for some, and take them."""
-        await self._event.wait()
-        self._event.clear()
-        taken, self._runs = self._runs, set()
-        return taken
-
-
-def tell(event: str, exc: Exception) -> None:
-    """Log what went wrong; a database that is busy or away is no fault of the code."""
-    if isinstance(exc, UnavailableError):
-        log.warning(event, error=exc.code)
-    else:
-        log.error(event, exc_info=exc)
 
 
 async def renew(database: Database, runs: Collection[Run], lease: float) -> None:
@@ -76,13 +44,13 @@ async def renew(database: Database, runs: Collection[Run], lease: float) -> None
 
 
 async def report(database: Database, told: Told) -> None:
-    """Write how far the runs are, when they tell."""
+    """Write how far the runs are when they tell, and wake those who watch them."""
     while True:
-        runs = await told.wait()
+        news = await told.wait()
         try:
             async with database.transaction() as session:
-                for run in runs:
-                    await leases.report(session, run.lease, run.progress)
+                for lease, progress in news.items():
+                    await leases.report(session, lease, progress)
                 await notify(session, store.TOLD)
         except Exception as exc:
             tell("progress_not_written", exc)  # the next is more; the end of a run has it too

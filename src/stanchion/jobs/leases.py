@@ -12,10 +12,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Update, any_, func, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from stanchion.jobs.record import Failure
 from stanchion.jobs.table import Status, clock, jobs
+
+Executor = AsyncSession | AsyncConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Progress:
         return {"done": self.done, "total": self.total, "message": self.message}
 
 
-async def due_in(session: AsyncSession, which: Filter) -> float | None:
+async def due_in(executor: Executor, which: Filter) -> float | None:
     """Return the seconds until the first job is due, 0 or less for now; None where none is waiting."""
     query = (
         select(jobs.c.due_at, clock())
@@ -68,7 +70,7 @@ async def due_in(session: AsyncSession, which: Filter) -> float | None:
         .order_by(jobs.c.due_at)
         .limit(1)
     )
-    row = (await session.execute(query)).one_or_none()
+    row = (await executor.execute(query)).one_or_none()
     if row is None:
         return None
     due_at: datetime = row[0]
@@ -77,7 +79,7 @@ async def due_in(session: AsyncSession, which: Filter) -> float | None:
 
 
 async def claim(
-    session: AsyncSession, which: Filter, *, limit: int, seconds: float, worker: str
+    executor: AsyncConnection, which: Filter, *, limit: int, seconds: float, worker: str
 ) -> list[Lease]:
     """Take up to `limit` jobs that are due, those of the highest priority first, and count the attempt.
 
@@ -86,7 +88,7 @@ async def claim(
     token = secrets.token_hex(16)
     statement = (
         update(jobs)
-        .where(_one_of(session, _next(which, limit)))
+        .where(_one_of(executor, _next(which, limit)))
         .values(
             status=Status.running,
             attempt=jobs.c.attempt + 1,
@@ -106,7 +108,7 @@ async def claim(
             jobs.c.priority,
         )
     )
-    rows = (await session.execute(statement)).all()
+    rows = (await executor.execute(statement)).all()
     return [
         Lease(
             id=row.id,
@@ -132,61 +134,61 @@ def _next(which: Filter, limit: int) -> Select[tuple[int]]:
     )
 
 
-def _one_of(session: AsyncSession, query: Select[tuple[int]]) -> ColumnElement[bool]:
-    if session.get_bind().dialect.name == "sqlite":
+def _one_of(executor: AsyncConnection, query: Select[tuple[int]]) -> ColumnElement[bool]:
+    if executor.dialect.name == "sqlite":
         return jobs.c.id.in_(query)
     # With IN, PostgreSQL may run the query more than once, and take more than its limit.
     return jobs.c.id == any_(func.array(query.scalar_subquery()))
 
 
-async def renew(session: AsyncSession, leases: Collection[Lease], seconds: float) -> dict[int, bool]:
+async def renew(executor: Executor, leases: Collection[Lease], seconds: float) -> dict[int, bool]:
     """Renew leases, also those that are over and that nobody took; return whether each is to be cancelled.
 
     One that is missing is lost.
     """
     renewed = _held(leases).values(due_at=clock(seconds))
-    rows = (await session.execute(renewed.returning(jobs.c.id, jobs.c.cancel_requested))).all()
+    rows = (await executor.execute(renewed.returning(jobs.c.id, jobs.c.cancel_requested))).all()
     return {row.id: bool(row.cancel_requested) for row in rows}
 
 
-async def report(session: AsyncSession, lease: Lease, progress: Progress) -> bool:
+async def report(executor: Executor, lease: Lease, progress: Progress) -> bool:
     """Write how far a run is; False where the lease is lost."""
     statement = _held([lease]).values(progress.values).returning(jobs.c.id)
-    return (await session.execute(statement)).first() is not None
+    return (await executor.execute(statement)).first() is not None
 
 
-async def finish(session: AsyncSession, lease: Lease, progress: Progress, result: str | None) -> bool:
+async def finish(executor: Executor, lease: Lease, progress: Progress, result: str | None) -> bool:
     """Write that a run has succeeded, and its result as JSON; False where the lease is lost."""
     values = {**_over(Status.done), **progress.values, "result": result, "error": None}
-    return (await session.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None
+    return (await executor.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None
 
 
-async def finish_all(session: AsyncSession, leases: Collection[Lease]) -> set[int]:
+async def finish_all(executor: Executor, leases: Collection[Lease]) -> set[int]:
     """Write that runs without progress and result have succeeded; return those whose lease was not lost."""
     statement = _held(leases).values({**_over(Status.done), "error": None})
-    return set((await session.scalars(statement.returning(jobs.c.id))).all())
+    return {row.id for row in await executor.execute(statement.returning(jobs.c.id))}
 
 
 async def fail(
-    session: AsyncSession, lease: Lease, progress: Progress, error: Failure, retry_in: float | None
+    executor: Executor, lease: Lease, progress: Progress, error: Failure, retry_in: float | None
 ) -> bool:
     """Write that a run has failed: to be tried again in so many seconds, or for good; False if lost."""
     text = json.dumps({"type": error.type, "message": error.message, "trace": error.trace})
     end = _over(Status.failed) if retry_in is None else _waiting(retry_in)
     values = {**end, **progress.values, "error": text}
-    return (await session.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None
+    return (await executor.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None
 
 
-async def release(session: AsyncSession, lease: Lease) -> bool:
+async def release(executor: Executor, lease: Lease) -> bool:
     """Give a job back, as if it had not been claimed: others may take it now. False where it was lost."""
     values = {**_waiting(0), "attempt": jobs.c.attempt - 1}
-    return (await session.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None
+    return (await executor.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None
 
 
-async def end_cancelled(session: AsyncSession, lease: Lease, progress: Progress) -> bool:
+async def end_cancelled(executor: Executor, lease: Lease, progress: Progress) -> bool:
     """Write that a run was cancelled; False where the lease is lost."""
     values = {**_over(Status.cancelled), **progress.values}
-    return (await session.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None
+    return (await executor.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None
 
 
 def _held(leases: Collection[Lease]) -> Update:

@@ -3,14 +3,13 @@
 import asyncio
 import random
 import traceback
-from collections.abc import Callable
 from typing import Any
 
 import anyio
 import structlog
 from pydantic_core import PydanticSerializationError, to_json
 
-from stanchion.database import Database, notify
+from stanchion.database import Database
 from stanchion.jobs import leases
 from stanchion.jobs.context import JobContext
 from stanchion.jobs.errors import ArgumentsError, GiveUpError, LeaseLostError
@@ -18,7 +17,7 @@ from stanchion.jobs.function import JobFunction
 from stanchion.jobs.leases import Lease, Progress
 from stanchion.jobs.ledger import Ending, How
 from stanchion.jobs.record import Failure
-from stanchion.jobs.store import TOLD
+from stanchion.jobs.told import Told
 from stanchion.logging import redact
 
 _LONGEST_PAUSE = 3600.0
@@ -31,21 +30,19 @@ log = structlog.stdlib.get_logger("stanchion.jobs")
 
 
 class Run:
-    """One attempt at a job. `stop` ends it, for a reason that decides what is written.
-
-    `changed` is called when it has told of its progress.
-    """
+    """One attempt at a job. `stop` ends it, for a reason that decides what is written."""
 
     def __init__(
         self,
         lease: Lease,
         function: JobFunction[..., Any],
         database: Database,
-        changed: Callable[["Run"], None],
+        told: Told,
     ) -> None:
         self.lease = lease
         self.function = function
-        self.context = JobContext(database, lease, lambda: changed(self))
+        self._told = told
+        self.context = JobContext(database, lease, told)
         self.scope = anyio.CancelScope()
         self.reason: How | None = None
         self.is_lost = False
@@ -104,7 +101,7 @@ class Run:
                 return self._ending(How.done, result=text)
             if not await leases.finish(session, self.lease, self.progress, text):
                 raise LeaseLostError
-            await notify(session, TOLD)
+        self._told.tell()
         return None
 
     def _failed(self, exc: BaseException) -> Ending:

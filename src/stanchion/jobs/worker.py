@@ -14,10 +14,12 @@ from stanchion.database import Database
 from stanchion.database.wakes import SILENT, Wake
 from stanchion.jobs import keeping, leases
 from stanchion.jobs.leases import Filter, Lease
-from stanchion.jobs.ledger import How, Ledger
+from stanchion.jobs.ledger import How, Ledger, tell
+from stanchion.jobs.line import Line
 from stanchion.jobs.registry import Jobs
 from stanchion.jobs.run import Run
 from stanchion.jobs.store import TOPIC
+from stanchion.jobs.told import Told
 
 _TAKEN = 0.05
 """Seconds until the next look at jobs that are due, and that others are just taking or ending."""
@@ -57,7 +59,7 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}"[:200]
         self._filter = Filter(tuple(jobs.functions), tuple(queues))
         self._runs: set[Run] = set()
-        self._told = keeping.Told()
+        self._told = Told()
         self._freed = anyio.Event()
         self._stopping = False
         self._wake: Wake | None = None
@@ -87,13 +89,15 @@ class Worker:
                 anyio.create_task_group() as keepers,
                 self.jobs.database.wakes.listening(TOPIC) as self._wake,
             ):
+                ledger = Ledger(database, self._told)
+                keepers.start_soon(ledger.run)
                 keepers.start_soon(keeping.renew, database, self._runs, self.lease)
                 keepers.start_soon(keeping.report, database, self._told)
                 keepers.start_soon(keeping.plant, database, self.jobs)
                 keepers.start_soon(keeping.sweep, database, self.jobs)
                 log.info("worker_started", jobs=len(self.jobs.functions), concurrency=self.concurrency)
                 async with anyio.create_task_group() as tasks:
-                    await self._work(database, tasks, self._wake)
+                    await self._work(database, ledger, tasks, self._wake)
                     await self._end(tasks)
                 keepers.cancel_scope.cancel()
             log.info("worker_stopped")
@@ -103,42 +107,59 @@ class Worker:
 
     async def run_due(self) -> int:
         """Run what is due until nothing is, one job after another, and return how many: for tests."""
-        ledger = Ledger(self.jobs.database)
+        database = self.jobs.database
+        ledger, line = Ledger(database, self._told), Line(database)
         threads = anyio.CapacityLimiter(1)
         count = 0
-        while claimed := await self._claim(self.jobs.database, 1):
-            await self._perform(self._new(claimed[0]), ledger, threads)
-            count += 1
+        try:
+            async with anyio.create_task_group() as keepers:
+                keepers.start_soon(ledger.run)
+                while claimed := await self._claim(line, 1):
+                    await self._perform(self._new(claimed[0]), ledger, threads)
+                    count += 1
+                keepers.cancel_scope.cancel()
+        finally:
+            await line.close()
         return count
 
-    async def _work(self, database: Database, tasks: TaskGroup, wake: Wake) -> None:
-        ledger = Ledger(database)
+    async def _work(self, database: Database, ledger: Ledger, tasks: TaskGroup, wake: Wake) -> None:
         threads = anyio.CapacityLimiter(self.concurrency)
-        had_all = False
-        while not self._stopping:
-            free = self.concurrency - len(self._runs)
-            if free == 0:
-                self._freed = anyio.Event()
-                await self._freed.wait()
-                continue
-            claimed: list[Lease] = []
-            try:
-                # Where the last claim got all that it asked for there is probably more. Else a look comes
-                # first: it writes nothing, and holds up nobody.
-                wait = 0.0 if had_all else await self._due_in(database)
-                if wait <= 0:
-                    claimed = await self._claim(database, free)
-                    wait = 0.0 if claimed else _TAKEN
-            except Exception as exc:
-                keeping.tell("jobs_not_claimed", exc)
-                wait = self.poll
-            had_all = len(claimed) == free
-            for lease in claimed:
-                run = self._new(lease)
-                self._runs.add(run)
-                tasks.start_soon(self._perform, run, ledger, threads)
-            if wait > 0:
-                await wake.wait(wait)
+        line, reader = Line(database), Line(database, reading=True)
+        hopeful = True
+        try:
+            while not self._stopping:
+                free = self.concurrency - len(self._runs)
+                if free == 0:
+                    self._freed = anyio.Event()
+                    await self._freed.wait()
+                    continue
+                claimed, wait = await self._take(line, reader, free, hopeful)
+                for lease in claimed:
+                    run = self._new(lease)
+                    self._runs.add(run)
+                    tasks.start_soon(self._perform, run, ledger, threads)
+                woken = wait > 0 and await wake.wait(wait)
+                # Where a claim got all that it asked for there may be more, and PostgreSQL wakes for jobs
+                # alone. SQLite wakes for each commit: there a look comes first, which holds up no writer.
+                hopeful = len(claimed) == free or (woken and not line.is_sqlite)
+        finally:
+            await line.close()
+            await reader.close()
+
+    async def _take(self, line: Line, reader: Line, limit: int, hopeful: bool) -> tuple[list[Lease], float]:
+        """Claim jobs, or return the seconds until one may be due."""
+        try:
+            if hopeful and (claimed := await self._claim(line, limit)):
+                return claimed, 0.0
+            async with reader.open() as connection:
+                wait = await leases.due_in(connection, self._filter)
+            if wait is None or wait > 0:
+                return [], self.poll if wait is None else min(wait, self.poll)
+            claimed = await self._claim(line, limit)
+        except Exception as exc:
+            tell("jobs_not_claimed", exc)
+            return [], self.poll
+        return claimed, 0.0 if claimed else _TAKEN
 
     async def _end(self, tasks: TaskGroup) -> None:
         """Let the jobs that run come to their end, for a while; give the others back."""
@@ -155,19 +176,14 @@ class Worker:
             self._freed = anyio.Event()
             await self._freed.wait()
 
-    async def _due_in(self, database: Database) -> float:
-        async with database.read() as session:
-            seconds = await leases.due_in(session, self._filter)
-        return self.poll if seconds is None else min(seconds, self.poll)
-
-    async def _claim(self, database: Database, limit: int) -> list[Lease]:
-        async with database.transaction() as session:
+    async def _claim(self, line: Line, limit: int) -> list[Lease]:
+        async with line.open() as connection:
             return await leases.claim(
-                session, self._filter, limit=limit, seconds=self.lease, worker=self.name
+                connection, self._filter, limit=limit, seconds=self.lease, worker=self.name
             )
 
     def _new(self, lease: Lease) -> Run:
-        return Run(lease, self.jobs.functions[lease.name], self.jobs.database, self._told.add)
+        return Run(lease, self.jobs.functions[lease.name], self.jobs.database, self._told)
 
     async def _perform(self, run: Run, ledger: Ledger, threads: anyio.CapacityLimiter) -> None:
         lease = run.lease
@@ -178,8 +194,9 @@ class Worker:
             started = time.perf_counter()
             try:
                 ending = await run.attempt(threads)
-                if ending is not None and not await ledger.write(ending):
-                    run.is_lost = True
+                if ending is not None:
+                    await ledger.write(ending)
+                    run.is_lost = ending.is_lost
                 duration = round((time.perf_counter() - started) * 1000, 2)
                 if run.is_lost:
                     log.warning("job_lost", duration_ms=duration)
@@ -193,4 +210,4 @@ class Worker:
 def _beside(database: Database) -> Database:
     """Return the same database with connections of the worker's own: a job may hold all of the app's."""
     silent = database.engine.sync_engine.get_execution_options().get(SILENT, False)
-    return Database(database.url.render_as_string(hide_password=False), pool_size=2, notify=not silent)
+    return Database(database.url.render_as_string(hide_password=False), pool_size=4, notify=not silent)
