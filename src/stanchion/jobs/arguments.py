@@ -3,12 +3,11 @@
 import inspect
 import json
 from collections.abc import Callable
-from typing import Any, NotRequired, get_type_hints
+from typing import Any, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, with_config
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 from pydantic_core import PydanticSerializationError
-from typing_extensions import TypedDict  # that of `typing` has no names of fields before Python 3.12
 
 from stanchion.jobs.errors import ArgumentsError
 
@@ -32,8 +31,7 @@ class Arguments:
     def __init__(self, function: Callable[..., Any], context_type: type) -> None:
         self._name = function.__name__
         hints = get_type_hints(function, include_extras=True)
-        signature = inspect.signature(function)
-        parameters = signature.parameters.values()
+        parameters = inspect.signature(function).parameters.values()
         contexts = [one.name for one in parameters if hints.get(one.name) is context_type]
         self.context = contexts[0] if contexts else None
         sent = [one for one in parameters if one.name not in contexts]
@@ -42,8 +40,7 @@ class Arguments:
                 raise TypeError(f"{self._name}: the parameter {one.name!r} needs a name and a type.")
         self._signature = inspect.Signature(sent)
         self.required = [one.name for one in sent if one.default is one.empty]
-        fields = {one.name: hints[one.name] for one in sent}
-        self._adapter = _adapter(self._name, fields, set(self.required))
+        self._model = _model(self._name, [(one, hints[one.name]) for one in sent])
 
     def dump(self, *args: Any, **kwargs: Any) -> str:
         """Return a call's arguments as JSON; what was left out is its default when the job runs.
@@ -51,9 +48,8 @@ class Arguments:
         Raises ArgumentsError.
         """
         try:
-            bound = self._signature.bind(*args, **kwargs).arguments
-            checked = self._adapter.validate_python(bound)
-            return self._adapter.dump_json(checked).decode()
+            checked = self._model.model_validate(self._signature.bind(*args, **kwargs).arguments)
+            return checked.model_dump_json(by_alias=True, include=checked.model_fields_set)
         except TypeError as exc:
             raise ArgumentsError(f"{self._name}: {exc}.") from None
         except PydanticSerializationError:
@@ -64,25 +60,28 @@ class Arguments:
     def load(self, text: str) -> dict[str, Any]:
         """Return the arguments that JSON holds, checked again. Raises ArgumentsError."""
         try:
-            loaded: dict[str, Any] = self._adapter.validate_json(text)
+            loaded = self._model.model_validate_json(text)
         except ValidationError as exc:
             raise ArgumentsError(_sentence(self._name, exc)) from None
-        return loaded
+        fields = self._model.model_fields
+        return {fields[one].alias or one: getattr(loaded, one) for one in loaded.model_fields_set}
 
 
-def _adapter(name: str, fields: dict[str, Any], required: set[str]) -> TypeAdapter[Any]:
-    # A dict, not a model: a parameter may have any name, also that of one of a model's methods.
-    types = {key: kind if key in required else NotRequired[kind] for key, kind in fields.items()}
-    kind = TypedDict(f"{name}_arguments", types)  # type: ignore[misc] # made at run time
+def _model(name: str, parameters: list[tuple[inspect.Parameter, Any]]) -> type[BaseModel]:
+    # By aliases: a parameter may have any name, also that of a method of models.
+    fields: dict[str, Any] = {
+        f"argument_{number}": (hint, Field(... if one.default is one.empty else None, alias=one.name))
+        for number, (one, hint) in enumerate(parameters)
+    }
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(with_config(_CONFIG)(kind))
-        schema = adapter.json_schema()
+        model: type[BaseModel] = create_model(f"{name} arguments", __config__=_CONFIG, **fields)
+        schema = model.model_json_schema()
     except (PydanticSchemaGenerationError, PydanticInvalidForJsonSchema) as exc:
         said = str(exc).split("\n", 1)[0].rstrip(".")
         raise TypeError(f"{name}: JSON cannot hold its arguments ({said}).") from exc
     if '"writeOnly": true' in json.dumps(schema):
         raise TypeError(f"{name}: a secret would lie in the database as it is; send what it belongs to.")
-    return adapter
+    return model
 
 
 def _sentence(name: str, error: ValidationError) -> str:
