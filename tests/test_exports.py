@@ -60,6 +60,18 @@ NAMES = {
     },
     "stanchion.filtering": {"Filters"},
     "stanchion.idempotency": {"Idempotency", "IdempotentRoute", "KeyInUseError", "KeyReusedError"},
+    "stanchion.jobs": {
+        "ArgumentsError",
+        "Failure",
+        "GiveUpError",
+        "Job",
+        "JobContext",
+        "JobFunction",
+        "Jobs",
+        "LeaseLostError",
+        "Status",
+        "Worker",
+    },
     "stanchion.pagination": {
         "Cursor",
         "Listing",

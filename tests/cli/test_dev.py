@@ -52,7 +52,7 @@ def test_the_first_start_and_the_second(folder: Path, dev: Any) -> None:
     assert running.get("/docs").status == 200
     assert running.get("/health/ready").status == 200
     assert "Wrote ENVIRONMENT, DATABASE_URL, API_KEY to .env.\n" in running.out
-    assert "Migrated: stanchion 0003_events.\nMigrated: 0001_" in running.out
+    assert "Migrated: stanchion 0004_jobs.\nMigrated: 0001_" in running.out
     assert f"Docs    {running.url}/docs\n" in running.out
     assert "\x1b" not in running.out
     assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600

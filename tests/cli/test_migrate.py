@@ -34,7 +34,7 @@ def test_it_says_what_it_did(models: Path, call: Any) -> None:
     assert (said.status, said.out) == (
         1,
         "- revision stanchion 0001_api_keys has not run\n- revision stanchion 0002_replies has not run\n"
-        "- revision stanchion 0003_events has not run\n"
+        "- revision stanchion 0003_events has not run\n- revision stanchion 0004_jobs has not run\n"
         "- revision 0001_people has not run\n",
     )
     assert said.err == "The database's schema is empty: run `stanchion migrate`.\n"
@@ -43,7 +43,7 @@ def test_it_says_what_it_did(models: Path, call: Any) -> None:
     assert (said.status, said.err) == (0, "")
     assert said.out == (
         "Migrated: stanchion 0001_api_keys.\nMigrated: stanchion 0002_replies.\n"
-        "Migrated: stanchion 0003_events.\nMigrated: 0001_people.\n"
+        "Migrated: stanchion 0003_events.\nMigrated: stanchion 0004_jobs.\nMigrated: 0001_people.\n"
     )
     assert call("migrate").out == "The schema is current.\n"
 

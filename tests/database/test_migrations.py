@@ -22,10 +22,11 @@ from stanchion.database import Database, DatabaseURLError, migrations
 from stanchion.database.changes import metadata as change_metadata
 from stanchion.database.schema import SchemaError, Status, heads, state
 from stanchion.idempotency.store import metadata as reply_metadata
+from stanchion.jobs.table import metadata as job_metadata
 from stanchion.security.keys import metadata as key_metadata
 
-LIBRARY = ["stanchion 0001_api_keys", "stanchion 0002_replies", "stanchion 0003_events"]
-LIBRARY_TABLES = {"stanchion_api_keys", "stanchion_events", "stanchion_replies"}
+LIBRARY = ["stanchion 0001_api_keys", "stanchion 0002_replies", "stanchion 0003_events", "stanchion 0004_jobs"]
+LIBRARY_TABLES = {"stanchion_api_keys", "stanchion_events", "stanchion_jobs", "stanchion_replies"}
 
 MODELS = """
 from datetime import datetime
@@ -134,7 +135,7 @@ def test_the_librarys_tables_are_those_of_its_code(database_url: str, app: Path)
     assert tables(database_url) == LIBRARY_TABLES | {"stanchion_version", "alembic_version"}
 
     own = MetaData()
-    for metadata in (key_metadata, reply_metadata, change_metadata):
+    for metadata in (key_metadata, reply_metadata, change_metadata, job_metadata):
         for table in metadata.sorted_tables:
             table.to_metadata(own)
 
@@ -250,7 +251,7 @@ def test_revisions_follow_the_models(database_url: str, app: Path, models: Calla
     assert migrations.upgrade(database_url, app) == ["0001_authors_their_books"]
     assert migrations.check(database_url, app) == []
     assert migrations.revision(database_url, app, "nothing") is None
-    assert heads(app) == {"stanchion_version": {"0003"}, "alembic_version": {"0001"}}
+    assert heads(app) == {"stanchion_version": {"0004"}, "alembic_version": {"0001"}}
 
     sql(database_url, "INSERT INTO author (email, created_at) VALUES ('a', '2026-01-01T00:00:00.000000Z')")
     sql(database_url, "INSERT INTO book (author_id, kind) VALUES (1, 'a')")

@@ -79,16 +79,23 @@ async def due_in(executor: Executor, which: Filter) -> float | None:
 
 
 async def claim(
-    executor: AsyncConnection, which: Filter, *, limit: int, seconds: float, worker: str
+    executor: AsyncConnection,
+    which: Filter,
+    *,
+    limit: int,
+    seconds: float,
+    worker: str,
+    running: Collection[int] = (),
 ) -> list[Lease]:
     """Take up to `limit` jobs that are due, those of the highest priority first, and count the attempt.
 
-    A running job is due when its lease is over: its worker is dead, or cannot reach the database.
+    A running job is due when its lease is over: its worker is dead, or cannot reach the database. Those
+    that are `running` here go on, and their leases are renewed when the database lets us.
     """
     token = secrets.token_hex(16)
     statement = (
         update(jobs)
-        .where(_one_of(executor, _next(which, limit)))
+        .where(_one_of(executor, _next(which, limit, running)))
         .values(
             status=Status.running,
             attempt=jobs.c.attempt + 1,
@@ -124,10 +131,11 @@ async def claim(
     ]
 
 
-def _next(which: Filter, limit: int) -> Select[tuple[int]]:
+def _next(which: Filter, limit: int, running: Collection[int]) -> Select[tuple[int]]:
     return (
         select(jobs.c.id)
         .where(jobs.c.finished_at.is_(None), jobs.c.due_at <= clock(), which.condition)
+        .where(jobs.c.id.not_in(running))
         .order_by(jobs.c.priority.desc(), jobs.c.due_at, jobs.c.id)
         .limit(limit)
         .with_for_update(skip_locked=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import anyio
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,9 +20,11 @@ class Line:
     """
 
     def __init__(self, database: Database, *, reading: bool = False) -> None:
-        self._engine = database.engine
-        self._options = {READ_ONLY: True} if reading else {}
         self.is_sqlite = database.url.get_backend_name() == "sqlite"
+        options: dict[str, Any] = (
+            {READ_ONLY: reading} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
+        )
+        self._engine = database.engine.execution_options(**options)
         self._connection: AsyncConnection | None = None
 
     @asynccontextmanager
@@ -44,7 +47,7 @@ class Line:
                 await connection.close()
 
     async def _connect(self) -> AsyncConnection:
-        connection = await self._engine.connect()
-        if self.is_sqlite:
-            return await connection.execution_options(**self._options)
-        return await connection.execution_options(isolation_level="AUTOCOMMIT")
+        # A connection that was made and not yet handed over would be nobody's.
+        with anyio.CancelScope(shield=True):
+            connection = await self._engine.connect()
+        return connection  # noqa: RET504 - a scope may end early, mypy says: the return stands behind it

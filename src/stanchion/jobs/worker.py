@@ -179,7 +179,12 @@ class Worker:
     async def _claim(self, line: Line, limit: int) -> list[Lease]:
         async with line.open() as connection:
             return await leases.claim(
-                connection, self._filter, limit=limit, seconds=self.lease, worker=self.name
+                connection,
+                self._filter,
+                limit=limit,
+                seconds=self.lease,
+                worker=self.name,
+                running=[run.lease.id for run in self._runs],
             )
 
     def _new(self, lease: Lease) -> Run:
