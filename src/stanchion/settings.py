@@ -64,6 +64,13 @@ class Settings(BaseSettings):
     SIGN_IN_STORAGE: str = Field(
         "async+memory://", description="Where they are counted: in each process, or async+redis://host."
     )
+    JOBS_WORKER: bool = Field(
+        False, description="Whether the server runs jobs too; `stanchion dev` and `run` set it."
+    )
+    JOBS_CONCURRENCY: int = Field(5, ge=1, le=1000, description="Jobs that run at a time, per process.")
+    JOBS_GRACE: float = Field(
+        10.0, ge=0, le=3600, description="Seconds that a stop waits for jobs; then others get them."
+    )
     LOG_LEVEL: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="The least level logged."
     )

@@ -134,7 +134,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory.mkdir()
     monkeypatch.chdir(directory)
     for name in Settings.model_fields:
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "")  # what a command sets is taken back, too
+        monkeypatch.delenv(name)
     return directory
 
 

@@ -12,8 +12,10 @@ from stanchion.app.health import add_health
 from stanchion.app.private import PrivateMiddleware
 from stanchion.app.slashes import answer_both_slashes
 from stanchion.app.streams import StopStreamsMiddleware
+from stanchion.app.worker import embed_worker
 from stanchion.database import Database
 from stanchion.errors import handle_errors
+from stanchion.jobs import Jobs
 from stanchion.settings import Settings
 from stanchion.signing import sign_with
 
@@ -42,7 +44,9 @@ _EXPOSED_HEADERS = (
 )
 
 
-def install(app: FastAPI, settings: Settings, database: Database | None = None) -> None:
+def install(
+    app: FastAPI, settings: Settings, database: Database | None = None, *, jobs: Jobs | None = None
+) -> None:
     """Make `app` safe to ship; its routes may be added before or after.
 
     Adds, from the inside out: HEAD wherever GET is; an end of event streams when the process
@@ -50,7 +54,8 @@ def install(app: FastAPI, settings: Settings, database: Database | None = None) 
     a limit on the size of bodies; CORS for the origins in the settings; the request's id and
     the access log. Adds `/health`, with a database `/health/ready`, and `/docs` and `/redoc`
     from local files; answers a path with and without its last slash. Sets up logging for the
-    process.
+    process. With `jobs`, which `stanchion worker` finds as `app.state.jobs`, a worker runs between the
+    app's start-up and its shutdown where JOBS_WORKER says so, as under `stanchion dev` and `run`.
     """
     logging.configure(format=settings.LOG_FORMAT, level=settings.LOG_LEVEL)
     sign_with(app, settings.signing_secret)
@@ -72,3 +77,7 @@ def install(app: FastAPI, settings: Settings, database: Database | None = None) 
     answer_both_slashes(app)
     serve_docs(app)
     add_health(app, database)
+    if jobs is not None:
+        app.state.jobs = jobs
+        if settings.JOBS_WORKER:
+            embed_worker(app, jobs, concurrency=settings.JOBS_CONCURRENCY, grace=settings.JOBS_GRACE)

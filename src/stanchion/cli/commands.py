@@ -9,9 +9,11 @@ from stanchion.cli.add import add
 from stanchion.cli.check import check
 from stanchion.cli.dev import dev
 from stanchion.cli.init import init
+from stanchion.cli.jobs import jobs
 from stanchion.cli.keys import keys
 from stanchion.cli.migrate import migrate
 from stanchion.cli.run import run
+from stanchion.cli.worker import worker
 
 app = typer.Typer(
     name="stanchion",
@@ -25,9 +27,11 @@ app.command()(init)
 app.command()(add)
 app.command()(dev)
 app.command()(run)
+app.command()(worker)
 app.command()(check)
 app.add_typer(migrate, name="migrate")
 app.add_typer(keys, name="keys")
+app.add_typer(jobs, name="jobs")
 
 
 def _version(wanted: bool) -> None:

@@ -8,7 +8,7 @@ import typer
 
 from stanchion.cli.environment import Environment
 from stanchion.cli.failure import Failure
-from stanchion.cli.options import AppDir, Host, Port, require_app
+from stanchion.cli.options import AppDir, Embedded, Host, Port, require_app
 
 _TODO = '{"title": "Buy milk"}'
 
@@ -17,6 +17,7 @@ def dev(
     host: Host = None,
     port: Port = None,
     app_dir: AppDir = Path(),
+    worker: Embedded = True,
     no_reload: Annotated[bool, typer.Option("--no-reload", help="Serve without watching the files.")] = False,
 ) -> None:
     """Serve the backend on this machine, with reload.
@@ -30,6 +31,7 @@ def dev(
         raise Failure(
             "ENVIRONMENT is production: serve it with `stanchion run`, or set ENVIRONMENT=development."
         )
+    environment.embed_worker(worker, grace=2)
     written = environment.complete()
     url = environment.database_url()
     address = environment.address(host, port)

@@ -36,6 +36,15 @@ class Environment:
             port = _port(self.get("PORT"))
         return (host or self.get("HOST") or "127.0.0.1").strip("[]"), port
 
+    def embed_worker(self, wanted: bool, *, grace: int | None = None) -> None:
+        """Let the processes that serve run jobs as well, or not; who sets JOBS_WORKER has decided it."""
+        if not wanted:
+            os.environ["JOBS_WORKER"] = "false"
+        elif self.get("JOBS_WORKER") is None:
+            os.environ["JOBS_WORKER"] = "true"
+        if grace is not None and self.get("JOBS_GRACE") is None:
+            os.environ["JOBS_GRACE"] = str(grace)
+
     def complete(self) -> list[str]:
         """Write to `.env` what a backend in development needs and has not; return the names written."""
         from stanchion.secret import new_key

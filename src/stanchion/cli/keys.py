@@ -1,24 +1,22 @@
 """`stanchion keys`: API keys, made, listed and revoked from the terminal."""
 
 import re
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stanchion.cli.environment import Environment
 from stanchion.cli.failure import Failure
 from stanchion.cli.options import AppDir
+from stanchion.cli.tables import minute, show
+from stanchion.cli.transaction import in_transaction
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from stanchion.security import ApiKey
-
-T = TypeVar("T")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST = timedelta(days=36500)
@@ -74,7 +72,7 @@ def create(
         scopes = [one for one in store.ALL_SCOPES if one in wanted]
         return await store.create(session, user_id=owner, name=name, scopes=scopes, expires_at=expires_at)
 
-    key, secret = _in_transaction(work, app_dir)
+    key, secret = in_transaction(work, app_dir)
     whose = "the service" if key.user_id is None else f"user {key.user_id}"
     may = " and ".join(key.scopes)
     typer.echo(f"Key {key.id} of {whose}, to {may}, {_until(key)}. It is shown this once:", err=True)
@@ -98,7 +96,7 @@ def list_(
             return await store.list_all(session)
         return await store.list_keys(session, user_id=await _user_id(session, user, app_dir))
 
-    _print(_in_transaction(work, app_dir))
+    _print(in_transaction(work, app_dir))
 
 
 @keys.command()
@@ -115,36 +113,11 @@ def revoke(
 
         return await store.revoke(session, key_id)
 
-    if not _in_transaction(work, app_dir):
+    if not in_transaction(work, app_dir):
         raise Failure(
             f"Key {key_id} is not there, or was revoked before: `stanchion keys list --all` shows them."
         )
     typer.echo(f"Revoked key {key_id}.")
-
-
-def _in_transaction(work: "Callable[[AsyncSession], Awaitable[T]]", app_dir: Path) -> T:
-    """Run `work` on the database of the settings, and commit. Raises Failure unless its schema is current."""
-    from stanchion.database.schema import in_thread, state
-
-    url = Environment().database_url()
-    current = state(url, app_dir)
-    if current.advice:
-        raise Failure(current.advice)
-    from stanchion import logging
-    from stanchion.database import Database
-
-    # Unconfigured, the events would be written to standard output, into the key.
-    logging.configure(level="WARNING")
-
-    async def run() -> T:
-        database = Database(url, pool_size=1)
-        try:
-            async with database.transaction() as session:
-                return await work(session)
-        finally:
-            await database.close()
-
-    return in_thread(run())
 
 
 async def _user_id(session: "AsyncSession", user: str | None, app_dir: Path) -> int | None:
@@ -187,36 +160,22 @@ async def _by_email(session: "AsyncSession", model: Any, email: str) -> int | No
 
 
 def _until(key: "ApiKey") -> str:
-    return f"until {_minute(key.expires_at)}" if key.expires_at else "without an end"
-
-
-def _minute(moment: datetime | None) -> str:
-    return moment.strftime("%Y-%m-%d %H:%M UTC") if moment else ""
+    return f"until {minute(key.expires_at)}" if key.expires_at else "without an end"
 
 
 def _print(rows: "list[ApiKey]") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    if not rows:
-        typer.echo("No keys.")
-        return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("id", "user", "name", "begins with", "scopes", "created", "expires", "revoked"):
-        table.add_column(heading, no_wrap=True)
-    for key in rows:
-        owner = "service" if key.user_id is None else str(key.user_id)
-        times = (_minute(key.created_at), _minute(key.expires_at), _minute(key.revoked_at))
-        table.add_row(str(key.id), owner, _plain(key.name), key.prefix, " ".join(key.scopes), *times)
-    console = Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = 400  # a program reads it: nothing is cut off
-    console.print(table)
-
-
-def _plain(name: str) -> Any:
-    from rich.text import Text
-
-    # A name is data: no markup, and nothing that moves the cursor.
-    return Text("".join(character if character.isprintable() else "�" for character in name))
+    headings = ("id", "user", "name", "begins with", "scopes", "created", "expires", "revoked")
+    cells = (
+        (
+            key.id,
+            "service" if key.user_id is None else key.user_id,
+            key.name,
+            key.prefix,
+            " ".join(key.scopes),
+            minute(key.created_at),
+            minute(key.expires_at),
+            minute(key.revoked_at),
+        )
+        for key in rows
+    )
+    show(headings, cells, empty="No keys.")

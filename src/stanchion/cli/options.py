@@ -20,6 +20,9 @@ Port = Annotated[
     int | None,
     typer.Option(min=0, max=65535, help="The port to listen on, 0 for any. [default: PORT, or 8000]"),
 ]
+Embedded = Annotated[
+    bool, typer.Option("--worker/--no-worker", help="Run the background jobs in the server's processes too.")
+]
 
 
 def require_schema(app_dir: Path) -> Path:

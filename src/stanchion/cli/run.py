@@ -9,7 +9,7 @@ import typer
 
 from stanchion.cli.environment import Environment
 from stanchion.cli.failure import Failure
-from stanchion.cli.options import AppDir, Host, Port, require_app
+from stanchion.cli.options import AppDir, Embedded, Host, Port, require_app
 
 if TYPE_CHECKING:
     from stanchion.settings import Settings
@@ -20,6 +20,7 @@ def run(
     port: Port = None,
     workers: Annotated[int, typer.Option(min=1, max=512, help="How many processes serve.")] = 1,
     app_dir: AppDir = Path(),
+    worker: Embedded = True,
     proxy_headers: Annotated[
         bool,
         typer.Option("--proxy-headers", help="Believe X-Forwarded-For and X-Forwarded-Proto of a proxy."),
@@ -42,7 +43,8 @@ def run(
     directory = require_app(app_dir)
     environment = Environment()
     address = environment.address(host, port)
-    settings = _settle(directory)
+    environment.embed_worker(worker)
+    settings = settle(directory)
 
     import structlog
 
@@ -69,8 +71,8 @@ def run(
         )
 
 
-def _settle(app_dir: Path) -> "Settings":
-    """Check the settings before there are workers to fail by them, and log as the workers will.
+def settle(app_dir: Path) -> "Settings":
+    """Check the settings before there are workers to fail by them, and log as they will.
 
     Raises SettingsError, from the app's own settings where it has some.
     """

@@ -74,6 +74,11 @@ class Worker:
             finally:
                 self.stop()
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop."""
+        return self._stopping
+
     def stop(self) -> None:
         """Claim nothing more; `run` returns when the jobs have ended or were given back."""
         self._stopping = True

@@ -56,7 +56,8 @@ def prepare(config: pytest.Config, app_dir: Path) -> str:
 
     (and imports `main` inside its fixtures). It sets DATABASE_URL, on the engine of `--database`,
     ENVIRONMENT and API_KEY, whatever the shell or `.env` say, so that no test can touch another
-    database; it puts `app_dir` on `sys.path`; all is undone when pytest ends.
+    database, and JOBS_WORKER to false: a test runs jobs when it wants to, by `Worker(jobs).run_due()`.
+    It puts `app_dir` on `sys.path`; all is undone when pytest ends.
     """
     from stanchion.database import migrations  # Alembic: not for those who only want `client`
 
@@ -66,6 +67,7 @@ def prepare(config: pytest.Config, app_dir: Path) -> str:
         environment.setenv("DATABASE_URL", url)
         environment.setenv("ENVIRONMENT", "test")
         environment.setenv("API_KEY", new_key())
+        environment.setenv("JOBS_WORKER", "false")
         environment.syspath_prepend(app_dir)
         migrations.upgrade(url, app_dir)
         config.add_cleanup(stack.pop_all().close)

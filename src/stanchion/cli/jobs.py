@@ -1,0 +1,165 @@
+"""`stanchion jobs`: background jobs, listed, shown, tried again and cancelled from the terminal."""
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stanchion.cli.failure import Failure
+from stanchion.cli.options import AppDir
+from stanchion.cli.tables import minute, printable, show
+from stanchion.cli.transaction import in_transaction
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from stanchion.jobs import Job
+
+_LARGEST_ID = 2**63 - 1
+_HEADINGS = ("id", "job", "queue", "status", "attempt", "progress", "created", "due", "finished")
+
+jobs = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="List, show, retry and cancel background jobs."
+)
+
+JobId = Annotated[int, typer.Argument(metavar="ID", min=1, max=_LARGEST_ID, help="Its id, as in `list`.")]
+JobIds = Annotated[
+    list[int], typer.Argument(metavar="ID...", min=1, max=_LARGEST_ID, help="Their ids, as in `list`.")
+]
+Queue = Annotated[str | None, typer.Option(help="Only those of this queue.")]
+Name = Annotated[str | None, typer.Option(help="Only those of this function.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="How many, the newest.")]
+
+
+class Shown(StrEnum):
+    """What a job may be."""
+
+    queued = "queued"
+    running = "running"
+    done = "done"
+    failed = "failed"
+    cancelled = "cancelled"
+
+
+@jobs.command("list")
+def list_(
+    status: Annotated[
+        list[Shown] | None, typer.Option(help="Only these; give it again for more. [default: all]")
+    ] = None,
+    queue: Queue = None,
+    name: Name = None,
+    limit: Limit = 50,
+    app_dir: AppDir = Path(),
+) -> None:
+    """List jobs, newest first."""
+    found = _found(status or [], queue, name, limit, app_dir)
+    show(_HEADINGS, map(_cells, found), empty="No jobs.")
+
+
+@jobs.command()
+def dead(queue: Queue = None, name: Name = None, limit: Limit = 50, app_dir: AppDir = Path()) -> None:
+    """List the dead letters: jobs that have failed for good, with their last error."""
+    rows = (
+        (
+            job.id,
+            job.name,
+            job.queue,
+            job.attempt,
+            minute(job.finished_at),
+            f"{job.error.type}: {job.error.message}" if job.error else "",
+        )
+        for job in _found([Shown.failed], queue, name, limit, app_dir)
+    )
+    show(("id", "job", "queue", "attempts", "failed", "error"), rows, empty="No dead letters.")
+
+
+@jobs.command("show")
+def show_(job_id: JobId, app_dir: AppDir = Path()) -> None:
+    """Show all of a job: its arguments, its result, its last error."""
+
+    async def work(session: "AsyncSession") -> "Job | None":
+        from stanchion.jobs import store
+
+        return await store.get(session, job_id)
+
+    job = in_transaction(work, app_dir)
+    if job is None:
+        raise Failure(f"There is no job {job_id}: `stanchion jobs list` shows them.")
+    pairs = [*zip(_HEADINGS, _cells(job), strict=True), ("worker", job.worker or "")]
+    if job.unique_key is not None:
+        pairs.append(("unique key", job.unique_key))
+    if job.message is not None:
+        pairs.append(("message", job.message))
+    pairs.append(("arguments", json.dumps(job.arguments, ensure_ascii=False)))
+    if job.result is not None:
+        pairs.append(("result", json.dumps(job.result, ensure_ascii=False)))
+    for name, value in pairs:
+        typer.echo(f"{name + ':':12}{printable(str(value))}".rstrip())
+    if job.error is not None:
+        typer.echo(f"error:      {printable(f'{job.error.type}: {job.error.message}')}")
+        for line in job.error.trace.splitlines():
+            typer.echo(f"    {printable(line)}".rstrip())
+
+
+@jobs.command()
+def retry(job_ids: JobIds, app_dir: AppDir = Path()) -> None:
+    """Queue failed or cancelled jobs again, with all their attempts: all of these, or none."""
+
+    async def work(session: "AsyncSession") -> None:
+        from stanchion.jobs import store
+
+        for job_id in job_ids:
+            if not await store.retry(session, job_id):
+                raise Failure(
+                    f"Job {job_id} is not there, or has neither failed nor been cancelled: "
+                    "`stanchion jobs dead` shows the failed."
+                )
+
+    in_transaction(work, app_dir)
+    typer.echo(f"Queued again: {', '.join(map(str, job_ids))}.")
+
+
+@jobs.command()
+def cancel(job_ids: JobIds, app_dir: AppDir = Path()) -> None:
+    """Cancel jobs: a queued one at once, a running one soon. All of these, or none."""
+
+    async def work(session: "AsyncSession") -> None:
+        from stanchion.jobs import store
+
+        for job_id in job_ids:
+            if not await store.cancel(session, job_id):
+                raise Failure(
+                    f"Job {job_id} is not there, or is over: `stanchion jobs list` shows what runs or waits."
+                )
+
+    in_transaction(work, app_dir)
+    typer.echo(f"Cancelled: {', '.join(map(str, job_ids))}.")
+
+
+def _found(
+    statuses: list[Shown], queue: str | None, name: str | None, limit: int, app_dir: Path
+) -> "list[Job]":
+    async def work(session: "AsyncSession") -> "list[Job]":
+        from stanchion.jobs import Status, store
+
+        wanted = [Status(status) for status in statuses]
+        return await store.find(session, statuses=wanted, queue=queue, name=name, limit=limit)
+
+    return in_transaction(work, app_dir)
+
+
+def _cells(job: "Job") -> tuple[str, ...]:
+    progress = "" if job.done is None else f"{job.done}" if job.total is None else f"{job.done}/{job.total}"
+    return (
+        str(job.id),
+        job.name,
+        job.queue,
+        "cancelling" if job.cancel_requested and job.status.value == Shown.running else job.status,
+        f"{job.attempt}/{job.max_attempts}",
+        progress,
+        minute(job.created_at),
+        minute(job.due_at) if job.status.value == Shown.queued else "",
+        minute(job.finished_at),
+    )
