@@ -52,6 +52,7 @@ class Backend:
             "SIGN_IN_LIMIT": "100000/minute",
             "SIGN_UP_LIMIT": "100000/minute",
             "STREAM_INTERVAL": "0",
+            "JOBS_WORKER": "true",
         }
         port, log = int(self.url.rpartition(":")[2]), self.directory / "log"
         with uvicorn(app, folder, port=port, log=log, **settings | own) as process:

@@ -197,7 +197,8 @@ def test_list_show_cancel_and_retry(ready: Path, call: Any) -> None:
     error = json.dumps({"type": "ValueError", "message": "not\x1b[2J today", "trace": "Traceback\n  line"})
     sql(
         "UPDATE stanchion_jobs SET status = 'failed', attempt = 1, error = ?, done = 1, total = 3,"
-        " message = 'm', unique_key = 'k', result = '[1]', finished_at = '2026-01-02T00:00:00.000000Z' WHERE id = 2",
+        " message = 'm', unique_key = 'k', result = '[1]', finished_at = '2026-01-02T00:00:00.000000Z'"
+        " WHERE id = 2",
         error,
     )
     assert call("jobs", "dead", "--queue", "default").out == "No dead letters.\n"

@@ -166,7 +166,18 @@ def _section(module: str) -> int:
         return 0
     if top in sys.stdlib_module_names:
         return 1
-    own = {"", "database", "dependencies", "main", "models", "routers", "schemas", "settings", "stanchion"}
+    own = {
+        "",
+        "database",
+        "dependencies",
+        "jobs",
+        "main",
+        "models",
+        "routers",
+        "schemas",
+        "settings",
+        "stanchion",
+    }
     return 3 if top in own else 2
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from database import database
+from jobs import jobs
 from routers import actions, keys, stream, todos, users
 from schemas import Welcome
 from settings import settings
@@ -28,15 +29,15 @@ app = FastAPI(
         {"name": "todos", "description": "Your todos; the service key's belong to no user."},
         {"name": "users", "description": "Sign up, and who you are."},
         {"name": "keys", "description": "API keys: get one for your email and password, list, revoke."},
-        {"name": "actions", "description": "Something done to many todos at once."},
+        {"name": "actions", "description": "Something done to many todos at once, in the background."},
         {"name": "stream", "description": "Server-Sent Events."},
         {"name": "health", "description": "Whether it works. These want no key."},
     ],
     lifespan=lifespan,
 )
 
-# Errors, CORS for settings.CORS_ORIGINS, body limit, request ids, logging, /health, /docs.
-install(app, settings, database)
+# Errors, CORS for settings.CORS_ORIGINS, body limit, request ids, logging, /health, /docs, background jobs.
+install(app, settings, database, jobs=jobs)
 
 for module in (todos, users, keys, actions, stream):
     app.include_router(module.router)

@@ -57,19 +57,3 @@ class Todo(SQLModel, table=True):
     """Raised by each change: the ETag."""
     created_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)
     updated_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)
-
-
-class Action(SQLModel, table=True):
-    """Something that somebody asked to be done, and how many todos it reached."""
-
-    __tablename__ = "actions"
-    __table_args__ = {"sqlite_autoincrement": True}  # no id is given twice
-
-    id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True, autoincrement=True))
-    owner_id: int | None = Field(
-        default=None,
-        sa_column=Column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=True, index=True),
-    )
-    name: str = Field(max_length=50)
-    affected: int
-    created_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)

@@ -2,11 +2,12 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import MISSING, AfterValidator, AwareDatetime, BaseModel, ConfigDict, EmailStr, Field, SecretStr
 
 from models import TodoStatus
+from stanchion.jobs import Job, Status
 from stanchion.schemas import Text, email_key
 from stanchion.security import Password
 
@@ -107,8 +108,28 @@ class ActionCreate(Schema):
 class ActionResponse(Schema):
     id: int = Field(examples=[12])
     name: ActionName
-    affected: int = Field(description="How many todos it reached.", examples=[3])
+    status: Status = Field(description="`done`, `failed` and `cancelled` are the end.", examples=["done"])
+    done: int | None = Field(description="How far it is.", examples=[3])
+    total: int | None = Field(description="Of how many, where that is known.", examples=[3])
+    message: str | None = Field(description="What it is doing.", examples=["Completing"])
+    affected: int | None = Field(description="How many todos it reached, in the end.", examples=[3])
     created_at: AwareDatetime
+    finished_at: AwareDatetime | None
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        """Show a job; what its functions return is how many they reached."""
+        return cls(
+            id=job.id,
+            name=ActionName(job.name),
+            status=job.status,
+            done=job.done,
+            total=job.total,
+            message=job.message,
+            affected=job.result,
+            created_at=job.created_at,
+            finished_at=job.finished_at,
+        )
 
 
 class StreamCreate(Schema):

@@ -1,22 +1,25 @@
-"""/api/actions: something to be done to many todos at once."""
+"""/api/actions: something to be done to many todos at once, by a job in the background."""
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, BackgroundTasks, Path, Request, Response
-from sqlmodel import col, delete, select, update
+from fastapi import APIRouter, BackgroundTasks, Depends, Path, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from database import SessionDep
-from dependencies import CallerDep, owned
-from models import Action, Todo, TodoStatus
+from dependencies import CallerDep
+from jobs import clear_completed, complete_all, jobs
 from schemas import ActionCreate, ActionName, ActionResponse
-from stanchion.database import now
 from stanchion.errors import NotFoundError, UnavailableError, responses
 from stanchion.headers import headers, location
+from stanchion.jobs import Job, Status
 
 router = APIRouter(prefix="/api/actions", tags=["actions"], responses=responses(UnavailableError))
 
 log = structlog.stdlib.get_logger("actions")
+
+ACTIONS = {ActionName.complete_all: complete_all, ActionName.clear_completed: clear_completed}
 
 
 class ActionNotFoundError(NotFoundError):
@@ -29,9 +32,20 @@ class ActionNotFoundError(NotFoundError):
 ActionId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The action's id.", examples=[12])]
 
 
-def log_action(name: str, affected: int) -> None:
-    """Tell what was done. It runs after the response, and may be lost if the process dies."""
-    log.info("action", name=name, affected=affected)
+def log_action(name: str, action_id: int) -> None:
+    """Tell what was asked for. It runs after the response, and may be lost if the process dies."""
+    log.info("action", name=name, id=action_id)
+
+
+async def get_action(action_id: ActionId, session: SessionDep, caller: CallerDep) -> Job:
+    """Return the job of one of the caller's actions."""
+    job = await jobs.get(session, action_id)
+    if job is None or job.name not in ACTIONS or job.arguments["owner_id"] != caller.user_id:
+        raise ActionNotFoundError
+    return job
+
+
+ActionDep = Annotated[Job, Depends(get_action)]
 
 
 @router.post("", status_code=202, summary="Ask for an action", responses={202: headers("Location")})
@@ -43,29 +57,27 @@ async def create_action(
     session: SessionDep,
     caller: CallerDep,
 ) -> ActionResponse:
-    """Complete all your todos, or delete the completed ones."""
-    wanted = TodoStatus.active if body.name is ActionName.complete_all else TodoStatus.completed
-    mine = owned(Todo.owner_id, caller), col(Todo.status) == wanted
-    changes = {"status": TodoStatus.completed, "version": col(Todo.version) + 1, "updated_at": now()}
-    connection = await session.connection()
-    result = await connection.execute(
-        update(Todo).where(*mine).values(changes)
-        if body.name is ActionName.complete_all
-        else delete(Todo).where(*mine)
-    )
-    action = Action(owner_id=caller.user_id, name=body.name, affected=result.rowcount)
-    session.add(action)
-    await session.flush()
-    tasks.add_task(log_action, action.name, action.affected)
-    response.headers["Location"] = location(request, f"/api/actions/{action.id}")
-    return ActionResponse.model_validate(action)
+    """Complete all your todos, or delete the completed ones. Follow it at `Location`, or its `/events`."""
+    action_id = await jobs.enqueue(session, ACTIONS[body.name], caller.user_id)
+    tasks.add_task(log_action, body.name, action_id)
+    response.headers["Location"] = location(request, f"/api/actions/{action_id}")
+    return ActionResponse.of(await get_action(action_id, session, caller))
 
 
 @router.get("/{action_id}", summary="Read an action", responses=responses(ActionNotFoundError))
-async def read_action(action_id: ActionId, session: SessionDep, caller: CallerDep) -> ActionResponse:
-    """Read one of your actions."""
-    mine = owned(Action.owner_id, caller)
-    action = (await session.scalars(select(Action).where(Action.id == action_id, mine))).one_or_none()
-    if action is None:
-        raise ActionNotFoundError
-    return ActionResponse.model_validate(action)
+async def read_action(action: ActionDep) -> ActionResponse:
+    """Read one of your actions. It is kept for a week after its end, a month where it failed."""
+    return ActionResponse.of(action)
+
+
+@router.get(
+    "/{action_id}/events",
+    response_class=EventSourceResponse,
+    summary="Follow an action",
+    responses=responses(ActionNotFoundError),
+)
+async def stream_action(action: ActionDep) -> AsyncIterator[ServerSentEvent]:
+    """Send the action as `progress` events while it changes, and in the end as `done` or `failed`."""
+    async for job in jobs.watch(action.id):
+        event = "progress" if not job.is_finished else "done" if job.status is Status.done else "failed"
+        yield ServerSentEvent(event=event, data=ActionResponse.of(job))

@@ -110,22 +110,6 @@ async def test_bodies_that_cannot_be_read(anyone: httpx2.AsyncClient, ada: Heade
     assert large.status_code == 413
 
 
-async def test_actions(anyone: httpx2.AsyncClient, ada: Headers, bob: Headers) -> None:
-    for title in ("one", "two"):
-        await anyone.post("/api/todos", json={"title": title}, headers=ada)
-    await anyone.post("/api/todos", json={"title": "bob's"}, headers=bob)
-    completed = await anyone.post("/api/actions", json={"name": "complete_all"}, headers=ada)
-    assert (completed.status_code, completed.json()["affected"]) == (202, 2)
-    url = completed.headers["Location"]
-    assert (await anyone.get(url, headers=ada)).json() == completed.json()
-    assert (await anyone.get(url, headers=bob)).status_code == 404
-    assert [todo["status"] for todo in (await anyone.get("/api/todos", headers=bob)).json()] == ["active"]
-    cleared = await anyone.post("/api/actions", json={"name": "clear_completed"}, headers=ada)
-    assert cleared.json()["affected"] == 2
-    assert (await anyone.get("/api/todos", headers=ada)).json() == []
-    assert (await anyone.post("/api/actions", json={"name": "explode"}, headers=ada)).status_code == 422
-
-
 async def test_stream(anyone: httpx2.AsyncClient, ada: Headers) -> None:
     response = await anyone.post("/api/stream", json={"prompt": "buy milk"}, headers=ada)
     assert response.status_code == 200

@@ -1,4 +1,4 @@
-"""Users, todos and actions.
+"""Users and todos.
 
 Revision ID: 0001
 Revises:
@@ -48,21 +48,8 @@ def upgrade() -> None:
     op.create_index("ix_todos_owner_id_id", "todos", ["owner_id", "id"])
     op.create_index("ix_todos_owner_id_created_at_id", "todos", ["owner_id", "created_at", "id"])
     op.create_index("ix_todos_owner_id_title_id", "todos", ["owner_id", "title", "id"])
-    op.create_table(
-        "actions",
-        sa.Column("id", BigID, autoincrement=True, nullable=False),
-        sa.Column("owner_id", sa.BigInteger(), nullable=True),
-        sa.Column("name", sa.String(length=50), nullable=False),
-        sa.Column("affected", sa.Integer(), nullable=False),
-        sa.Column("created_at", UTCDateTime(), nullable=False),
-        sa.ForeignKeyConstraint(["owner_id"], ["users.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("id"),
-        sqlite_autoincrement=True,
-    )
-    op.create_index("ix_actions_owner_id", "actions", ["owner_id"])
 
 
 def downgrade() -> None:
-    op.drop_table("actions")
     op.drop_table("todos")
     op.drop_table("users")
