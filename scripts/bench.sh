@@ -7,3 +7,4 @@ python benchmarks/gate.py
 python benchmarks/depth.py
 python benchmarks/feed.py
 python benchmarks/transfer.py
+python benchmarks/jobs.py

@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import Float, Index, Insert, and_, bindparam, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.database import notify
+from stanchion.database.wakes import CHANNEL, SILENT
 from stanchion.errors import ConflictError
 from stanchion.jobs.record import Job, read
 from stanchion.jobs.table import Status, clock, jobs, key_index, tick_index
@@ -21,6 +23,11 @@ TOLD = "jobs told"
 """What those wait for who watch a job."""
 _BATCH = 500
 """Rows that are swept at a time."""
+_COPIED = (
+    *("name", "arguments", "queue", "priority", "max_attempts"),
+    *("unique_key", "tick", "request_id"),
+)
+_FRESH = {"status": Status.queued, "attempt": 0, "cancel_requested": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,34 +59,32 @@ async def insert(session: AsyncSession, new: New) -> int | None:
         found: int | None = (await session.execute(query)).scalar_one_or_none()
         if found is not None:  # else it has ended in between, and the key is free
             return found
-    await notify(session, TOPIC)
     return made
 
 
 async def _insert(session: AsyncSession, new: New) -> int | None:
-    values: dict[str, Any] = {
-        "queue": new.queue,
-        "name": new.name,
-        "arguments": new.arguments,
-        "status": Status.queued,
-        "priority": new.priority,
-        "due_at": new.at if new.at is not None else clock(new.delay),
-        "attempt": 0,
-        "max_attempts": new.max_attempts,
-        "unique_key": new.unique_key,
-        "tick": new.tick,
-        "request_id": new.request_id,
-        "cancel_requested": False,
-        "created_at": clock(),
-    }
-    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(jobs).values(values)
+    bind = session.get_bind()
+    is_loud = bind.dialect.name != "sqlite" and not bind.get_execution_options().get(SILENT)
     index = tick_index if new.tick is not None else key_index if new.unique_key is not None else None
+    statement = _statement(bind.dialect.name, index, is_delayed=new.at is None, is_loud=is_loud)
+    values = {name: getattr(new, name) for name in _COPIED}
+    when = {"delay": new.delay} if new.at is None else {"due_at": new.at}
+    row = (await session.execute(statement, {**values, **when, **_FRESH})).first()
+    return None if row is None else int(row[0])
+
+
+@cache
+def _statement(dialect: str, index: Index | None, *, is_delayed: bool, is_loud: bool) -> Insert:
+    """Return the statement that puts a job in and, on PostgreSQL, wakes the workers: one round trip."""
+    inserts: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
+    statement = inserts(jobs).values(created_at=clock())
+    if is_delayed:
+        statement = statement.values(due_at=clock(bindparam("delay", type_=Float)))
     if index is not None:
-        where = index.dialect_options[session.get_bind().dialect.name]["where"]
-        columns = list(index.columns)
-        statement = statement.on_conflict_do_nothing(index_elements=columns, index_where=where)
-    made: int | None = (await session.execute(statement.returning(jobs.c.id))).scalar_one_or_none()
+        where = index.dialect_options[dialect]["where"]
+        statement = statement.on_conflict_do_nothing(index_elements=list(index.columns), index_where=where)
+    told = [func.pg_notify(CHANNEL, TOPIC)] if is_loud else []
+    made: Insert = statement.returning(jobs.c.id, *told)
     return made
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     Index,
     Integer,
@@ -112,8 +113,8 @@ class clock(FunctionElement[datetime]):  # noqa: N801 - a function of SQL
     inherit_cache = True
     type = UTCDateTime()
 
-    def __init__(self, seconds: float = 0.0) -> None:
-        super().__init__(literal(float(seconds), Float))
+    def __init__(self, seconds: float | ColumnElement[float] = 0.0) -> None:
+        super().__init__(seconds if isinstance(seconds, ColumnElement) else literal(float(seconds), Float))
 
 
 @compiles(clock, "postgresql")
