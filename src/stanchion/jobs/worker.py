@@ -59,6 +59,7 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}"[:200]
         self._filter = Filter(tuple(jobs.functions), tuple(queues))
         self._runs: set[Run] = set()
+        self._busy = 0
         self._told = Told()
         self._freed = anyio.Event()
         self._stopping = False
@@ -120,6 +121,7 @@ class Worker:
             async with anyio.create_task_group() as keepers:
                 keepers.start_soon(ledger.run)
                 while claimed := await self._claim(line, 1):
+                    self._busy += 1
                     await self._perform(self._new(claimed[0]), ledger, threads)
                     count += 1
                 keepers.cancel_scope.cancel()
@@ -133,8 +135,9 @@ class Worker:
         hopeful = True
         try:
             while not self._stopping:
-                free = self.concurrency - len(self._runs)
-                if free == 0:
+                # What has ended and is being written needs no place; yet it must not pile up.
+                free = min(self.concurrency - self._busy, 2 * self.concurrency - len(self._runs))
+                if free <= 0:
                     self._freed = anyio.Event()
                     await self._freed.wait()
                     continue
@@ -142,6 +145,7 @@ class Worker:
                 for lease in claimed:
                     run = self._new(lease)
                     self._runs.add(run)
+                    self._busy += 1
                     tasks.start_soon(self._perform, run, ledger, threads)
                 woken = wait > 0 and await wake.wait(wait)
                 # Where a claim got all that it asked for there may be more, and PostgreSQL wakes for jobs
@@ -203,7 +207,11 @@ class Worker:
         with structlog.contextvars.bound_contextvars(**bound):
             started = time.perf_counter()
             try:
-                ending = await run.attempt(threads)
+                try:
+                    ending = await run.attempt(threads)
+                finally:
+                    self._busy -= 1
+                    self._freed.set()
                 if ending is not None:
                     await ledger.write(ending)
                     run.is_lost = ending.is_lost
