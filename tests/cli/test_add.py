@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.actions import add_actions
 from tests.cli.conftest import Call
 
 import stanchion
@@ -56,6 +57,7 @@ known-first-party = ["stanchion"]
 def make(folder: Path) -> Path:
     project = Project.plan(str(folder), database="sqlite", origin=Origin(stanchion.__version__))
     project.create(api_key=new_key())
+    add_actions(folder)
     return folder
 
 
@@ -106,10 +108,7 @@ def shop(folder: Path) -> Path:
         (["todo", "a:str"], "Todo is in models.py already, and is not what this would write: "),
         (["class", "a:str"], "'class' is a word of Python's: choose another name."),
         (["invoice", "a:str", "--plural", "todos"], "The table 'todos' is in models.py already"),
-        (
-            ["invoice", "customer:ref:people"],
-            "There is no table 'people' to refer to: name one of todos, users",
-        ),
+        (["invoice", "customer:ref:people"], "There is no table 'people' to refer to: name one of actions, "),
     ],
 )
 def test_refusals_are_one_sentence(shop: Path, call: Call, words: list[str], sentence: str) -> None:
@@ -146,7 +145,7 @@ def test_a_revision_that_fails_changes_nothing(shop: Path) -> None:
 @pytest.mark.parametrize("url", ["sqlite:///./shop.db", "postgresql://nobody@127.0.0.1:1/shop"])
 def test_models_that_have_changed_already(shop: Path, url: str) -> None:
     """Also those of a PostgreSQL project, without its database: its history runs on SQLite as well."""
-    add_to(shop / "models.py", "    name: str = Field(max_length=100)\n", "    why: str | None = None\n")
+    add_to(shop / "models.py", "    affected: int\n", "    why: str | None = None\n")
     before = tree(shop)
     words = [sys.executable, "-m", "stanchion.cli", "add", *INVOICE]
     done = subprocess.run(
@@ -160,7 +159,7 @@ def test_models_that_have_changed_already(shop: Path, url: str) -> None:
     )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "models.py has changed already (column users.why is in models.py, but not in the database): "
+        "models.py has changed already (column actions.why is in models.py, but not in the database): "
         "run `stanchion migrate new` and migrate first.\n"
     )
     assert tree(shop) == before

@@ -5,6 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.actions import add_actions
 
 from stanchion.scaffold import Origin, Project, ScaffoldError
 from stanchion.scaffold.addition import Addition
@@ -21,6 +22,7 @@ def shop(tmp_path: Path) -> Path:
     """A new project."""
     folder = tmp_path / "shop"
     Project.plan(str(folder), database="sqlite", origin=Origin("0.1.0.dev0")).create(api_key=new_key())
+    add_actions(folder)
     return folder
 
 
@@ -106,7 +108,7 @@ def test_a_second_run_finds_it(shop: Path) -> None:
             "invoice",
             "",
             "a:ref:customers",
-            "There is no table 'customers' to refer to: name one of todos, users",
+            "There is no table 'customers' to refer to: name one of actions, ",
         ),
         ("a" * 30, "", f"{'b' * 30}:int", "is too long for an index"),
     ],
@@ -156,9 +158,11 @@ def test_a_project_that_was_changed(shop: Path) -> None:
 
 
 def test_a_table_that_no_row_can_be_made_of(shop: Path) -> None:
-    edit(shop / "models.py", "    name: str = Field(max_length=100)\n", "    name: bytes\n")
-    with pytest.raises(ScaffoldError, match="A row of 'users' cannot be made for the tests, name is bytes"):
-        plan(shop, "invoice", "payer:ref:users")
+    edit(shop / "models.py", "    affected: int\n", "    affected: bytes\n")
+    with pytest.raises(
+        ScaffoldError, match="A row of 'actions' cannot be made for the tests, affected is bytes"
+    ):
+        plan(shop, "invoice", "action:ref:actions")
     edit(
         shop / "models.py",
         "Column(BigID, primary_key=True, autoincrement=True))\n    email",
