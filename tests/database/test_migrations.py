@@ -25,7 +25,12 @@ from stanchion.idempotency.store import metadata as reply_metadata
 from stanchion.jobs.table import metadata as job_metadata
 from stanchion.security.keys import metadata as key_metadata
 
-LIBRARY = ["stanchion 0001_api_keys", "stanchion 0002_replies", "stanchion 0003_events", "stanchion 0004_jobs"]
+LIBRARY = [
+    "stanchion 0001_api_keys",
+    "stanchion 0002_replies",
+    "stanchion 0003_events",
+    "stanchion 0004_jobs",
+]
 LIBRARY_TABLES = {"stanchion_api_keys", "stanchion_events", "stanchion_jobs", "stanchion_replies"}
 
 MODELS = """
