@@ -22,7 +22,7 @@ from stanchion.database import BigID, UTCDateTime
 from stanchion.errors import ConflictError, ForbiddenError, handle_errors
 from stanchion.idempotency import Idempotency
 from stanchion.idempotency.store import metadata as replies
-from stanchion.resource.resource import conditions
+from stanchion.resource.hooks import conditions
 from stanchion.signing import sign_with
 
 pytestmark = pytest.mark.anyio

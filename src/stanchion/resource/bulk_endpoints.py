@@ -81,7 +81,7 @@ class Bulk:
             f"{verb.capitalize()} up to 1,000 {self._many} in one transaction: all, or none, and then "
             "`errors` names each bad item by its index. With `on_error=continue` those that can be."
         )
-        annotations = {**annotations, "access": resource.writing, "on_error": _ON_ERROR}
+        annotations = {**annotations, "access": resource.hooks.writing, "on_error": _ON_ERROR}
         errors: list[type[DomainError]] = [ContentTooLargeError]
         errors += [resource.missing] if verb != "create" else []
         is_conflict = resource.is_blocked if verb == "delete" else resource.can_conflict

@@ -65,7 +65,7 @@ def list_(resource: "Resource[Any]") -> Endpoint:
         rows,
         f"list_{resource.table.plural}",
         doc,
-        {"selection": Annotated[Selection, Depends(resource.listing)], "access": resource.reading},
+        {"selection": Annotated[Selection, Depends(resource.listing)], "access": resource.hooks.reading},
     )
     return Endpoint(
         "list",
@@ -93,7 +93,7 @@ def create(resource: "Resource[Any]") -> Endpoint:
         one,
         f"create_{resource.table.name}",
         f"Create a {words} of yours.",
-        {"body": resource.create, "access": resource.writing},
+        {"body": resource.create, "access": resource.hooks.writing},
     )
     names = ("Location", "ETag") if resource.is_versioned else ("Location",)
     errors = responses(ConflictError) if resource.can_conflict else {}
@@ -132,10 +132,10 @@ def read(resource: "Resource[Any]") -> Endpoint:
         f"Read one of your {resource.table.plural.replace('_', ' ')}."
         + (" With `If-None-Match`, 304 while it has not changed." if resource.is_versioned else ""),
         {
-            "row_id": resource.row_id,
-            "match": resource.none_match,
-            "access": resource.reading,
-            "embed": resource.embed,
+            "row_id": resource.parameters.row_id,
+            "match": resource.parameters.none_match,
+            "access": resource.hooks.reading,
+            "embed": resource.parameters.embed,
         },
     )
     documented: Documented = {**responses(resource.missing)}
@@ -169,10 +169,10 @@ def update(resource: "Resource[Any]", method: str) -> Endpoint:
         f"{'replace' if replaces else 'update'}_{resource.table.name}",
         "Change the fields that are sent; the others stay." + _MATCHED * resource.is_versioned,
         {
-            "row_id": resource.row_id,
+            "row_id": resource.parameters.row_id,
             "body": resource.update,
-            "match": resource.match,
-            "access": resource.writing,
+            "match": resource.parameters.match,
+            "access": resource.hooks.writing,
         },
     )
     documented: Documented = {200: headers("ETag")} if resource.is_versioned else {}
@@ -200,7 +200,11 @@ def delete(resource: "Resource[Any]") -> Endpoint:
         one,
         f"delete_{resource.table.name}",
         f"Delete one of your {resource.table.plural.replace('_', ' ')}." + _MATCHED * resource.is_versioned,
-        {"row_id": resource.row_id, "match": resource.match, "access": resource.writing},
+        {
+            "row_id": resource.parameters.row_id,
+            "match": resource.parameters.match,
+            "access": resource.hooks.writing,
+        },
     )
     errors = [resource.missing, *_preconditions(resource)]
     if resource.is_blocked:
@@ -221,7 +225,11 @@ def restore(resource: "Resource[Any]") -> Endpoint:
         f"restore_{resource.table.name}",
         f"Bring back a {resource.table.words} that was deleted; one that was not stays as it is."
         + _MATCHED * resource.is_versioned,
-        {"row_id": resource.row_id, "match": resource.match, "access": resource.restoring},
+        {
+            "row_id": resource.parameters.row_id,
+            "match": resource.parameters.match,
+            "access": resource.hooks.restoring,
+        },
     )
     documented: Documented = {200: headers("ETag")} if resource.is_versioned else {}
     errors = [resource.missing, *_preconditions(resource)]

@@ -114,7 +114,7 @@ def export(resource: "Resource[Any]") -> Endpoint:
         doc,
         {
             "query": Annotated[query_type, Query()],
-            "access": resource.reading,
+            "access": resource.hooks.reading,
             "opened": source(type(resource).sessions, type(resource).session),
         },
     )

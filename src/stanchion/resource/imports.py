@@ -96,7 +96,7 @@ def import_(resource: "Resource[Any]", create: type[BaseModel]) -> Endpoint:
         f"import_{resource.table.plural}",
         doc,
         # In this order: what checks and fills is asked in the transaction that writes, and not before.
-        {"intake": _intake(resource, readers), "access": resource.writing},
+        {"intake": _intake(resource, readers), "access": resource.hooks.writing},
     )
     errors: list[DomainError] = [ContentTooLargeError(), UnsupportedMediaTypeError(), _example(create)]
     errors += [ConflictError()] if resource.can_conflict else []

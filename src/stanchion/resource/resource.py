@@ -1,21 +1,19 @@
 """Resource: the endpoints of one table, built from the parts below."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
 
 from stanchion.caller import Caller
-from stanchion.concurrency import IfMatch, IfNoneMatch, Precondition, etag
+from stanchion.concurrency import Precondition, etag
 from stanchion.database import now
-from stanchion.errors import NotFoundError, PreconditionRequiredError, UnavailableError, responses
+from stanchion.errors import NotFoundError, UnavailableError, responses
 from stanchion.events import Events, Visibility
 from stanchion.filtering import Filters
 from stanchion.headers import location
@@ -30,25 +28,17 @@ from stanchion.resource.embedding import Embedding
 from stanchion.resource.endpoints import Endpoint
 from stanchion.resource.export import export
 from stanchion.resource.feed import feed, ticket
+from stanchion.resource.hooks import Dependency, Hooks
 from stanchion.resource.imports import import_
 from stanchion.resource.names import shown
+from stanchion.resource.parameters import Parameters
 from stanchion.resource.paths import CONVERTOR
 from stanchion.resource.route import WritingRoute
-from stanchion.resource.signature import given, typed
+from stanchion.resource.signature import typed
 from stanchion.resource.table import Described, name_of
 from stanchion.resource.writing import Writer
 
 Row = TypeVar("Row")
-Dependency = Callable[..., Any]
-
-
-async def _any_version() -> Precondition:
-    return Precondition(None)
-
-
-async def _nothing() -> str:
-    return ""
-
 
 OPERATIONS = (
     *("list", "create", "read", "replace", "update", "delete", "restore"),
@@ -134,22 +124,37 @@ class Resource(Generic[Row]):
         self.model, self.response, self.create, self.update = model, response, create, update
         self.table = Described(model, name or name_of(model))
         self.owner, self.deleted_at, self.require_match = owner, deleted_at, require_match
-        self._scope, self._authorize = scope, authorize
-        self._values, self._update_values = values, update_values
         self.visibility = visibility
         for column in filter(None, (owner, deleted_at, visibility.column if visibility else "")):
             self.table.column(column)
         for schema in filter(None, (create, update)):
             self.table.check(schema)
         # From the class: a function there must not become a method.
-        self._session, self._caller = type(self).session, type(self).caller
-        if self._session is None:
+        session, self.caller_dependency = type(self).session, type(self).caller
+        if session is None:
             raise ValueError("A resource needs a session: set `session = database.get_session` in the class.")
-        if owner and self._caller is None:
+        if owner and self.caller_dependency is None:
             raise ValueError(
                 "A resource with an owner needs a caller: set `caller` in the class to a KeyGuard."
             )
-        self._references = self._referring(references or {})
+        self.embedding = Embedding(self.table, embed or {})
+        self.hooks: Hooks[Row] = Hooks(
+            self.table,
+            session,
+            self.caller_dependency,
+            scope,
+            authorize,
+            values,
+            update_values,
+            owner=owner,
+            deleted_at=deleted_at,
+            references=self._referring(references or {}),
+            own_references=self._referring_to_itself(references or {}),
+            embedded={name: one.hooks for name, one in self.embedding.resources.items()},
+        )
+        self.parameters = Parameters(
+            self.table, self.embedding, is_versioned=self.is_versioned, require_match=require_match
+        )
         if require_match and not self.is_versioned:
             raise ValueError(f"{model.__name__} has no column 'version', so nothing can be matched.")
         self.missing: type[NotFoundError] = type(
@@ -170,7 +175,6 @@ class Resource(Generic[Row]):
             ids_return=ids_return,
             announcer=self.announcer,
         )
-        self.embedding = Embedding(self.table, embed or {})
         fields = {"embed": (str, self.embedding.parameter)} if embed else {}
         self.listing = Listing(model, filters=Filters(model, filters), sort=sort, fields=fields)
         if hidden := set(sort) - shown(response) - {self.table.key_name}:
@@ -209,7 +213,7 @@ class Resource(Generic[Row]):
                     **one.options,
                     route_class_override=None if one.runs_once else own,
                     # After the hooks: whom they refuse is told nothing that was stored.
-                    dependencies=[self.writing.__metadata__[0], Depends(self.idempotency)]
+                    dependencies=[self.hooks.writing.__metadata__[0], Depends(self.idempotency)]
                     if one.is_idempotent and self.idempotency
                     else None,
                 )
@@ -231,7 +235,7 @@ class Resource(Generic[Row]):
             yield import_(self, self.create)
         if self.events is not None and self.announcer is not None:
             yield feed(self, self.events)
-            if self._caller is not None:
+            if self.caller_dependency is not None:
                 yield ticket(self, self.events)
         yield endpoints.read(self)
         if self.update:
@@ -254,14 +258,9 @@ class Resource(Generic[Row]):
 
     def _announcer(self, response: type[BaseModel]) -> Announcer | None:
         # Whether a row that a scope narrows may be seen cannot be asked once it is gone.
-        if self.events is None or (self._scope is not None and self.visibility is None):
+        if self.events is None or (self.hooks.scope is not None and self.visibility is None):
             return None
         return Announcer(self.events, self.table, response, owner=self.owner, visibility=self.visibility)
-
-    @property
-    def caller_dependency(self) -> Any:
-        """Return the dependency that gives the Caller, None where anybody may ask."""
-        return self._caller
 
     @cached_property
     def find(self) -> Dependency:
@@ -270,18 +269,18 @@ class Resource(Generic[Row]):
         `todo: Annotated[Todo, Depends(todos.find)]` is a 404 where it is not there, or somebody else's.
         For one that changes it there is `find_to_write`, which asks `authorize` as well.
         """
-        return self._finding(self.reading)
+        return self._finding(self.hooks.reading)
 
     @cached_property
     def find_to_write(self) -> Dependency:
         """Return a dependency that gives the row of the path to whoever may change it."""
-        return self._finding(self.writing)
+        return self._finding(self.hooks.writing)
 
     def _finding(self, access: Any) -> Dependency:
         async def find(row_id: Any, access: Access[Row]) -> Row:
             return await self.one(access, row_id)
 
-        return typed(find, "find", "", {"row_id": self.row_id, "access": access})
+        return typed(find, "find", "", {"row_id": self.parameters.row_id, "access": access})
 
     async def one(self, access: Access[Row], row_id: Any, *options: ORMOption) -> Row:
         """Return a row that may be seen. Raises the 404 of this resource where there is none."""
@@ -295,68 +294,6 @@ class Resource(Generic[Row]):
     def item(self) -> str:
         """Return the path of one row, `/{todo_id}`, which the paths beside it are not: GET /bulk is a 405."""
         return f"/{{{self.table.name}_id:{CONVERTOR}}}"
-
-    @cached_property
-    def row_id(self) -> Any:
-        """Return the parameter for the id in the path, under its own name."""
-        name = f"{self.table.name}_id"
-
-        async def row_id(ids: dict[str, Any]) -> Any:
-            return ids[name]
-
-        return Annotated[
-            Any,
-            Depends(
-                typed(row_id, name, "", {"ids": Annotated[Any, Depends(given({name: self.table.id_type}))]})
-            ),
-        ]
-
-    @property
-    def reading(self) -> Any:
-        """Return the parameter for the rows that may be seen."""
-        return self._accesses[0]
-
-    @property
-    def writing(self) -> Any:
-        """Return the parameter for the rows that may be changed, with what is filled."""
-        return self._accesses[1]
-
-    @property
-    def restoring(self) -> Any:
-        """Return the parameter for the rows that may be changed, those that are deleted among them."""
-        return self._accesses[2]
-
-    any_version = Annotated[Precondition, Depends(_any_version)]
-    """The parameter where rows have no versions: it holds for none, and requires none."""
-
-    @cached_property
-    def match(self) -> Any:
-        """Return the parameter for If-Match."""
-        if not self.is_versioned:
-            return self.any_version
-        if not self.require_match:
-            return IfMatch
-
-        async def required(match: IfMatch) -> Precondition:
-            if match.tags is None:
-                raise PreconditionRequiredError
-            return match
-
-        return Annotated[Precondition, Depends(required)]
-
-    @property
-    def none_match(self) -> Any:
-        """Return the parameter for If-None-Match."""
-        return IfNoneMatch if self.is_versioned else self.any_version
-
-    @property
-    def embed(self) -> Any:
-        """Return the parameter for what comes along with one row."""
-        if not self.embedding.names:
-            return Annotated[str, Depends(_nothing)]
-        parameter = self.embedding.parameter
-        pattern = next(one.pattern for one in parameter.metadata if hasattr(one, "pattern"))
-        return Annotated[str, Query(pattern=pattern, description=parameter.description)]
 
     @property
     def is_versioned(self) -> bool:
@@ -419,89 +356,33 @@ class Resource(Generic[Row]):
         await writer.update(access, marked, kind="deleted")
         return ids
 
-    def _referring(self, given: Mapping[str, "Resource[Any] | None"]) -> dict[str, "Resource[Any]"]:
-        """Return, by column, the resource whose rows alone a client may name there."""
+    def _referring(self, given: Mapping[str, "Resource[Any] | None"]) -> dict[str, Hooks[Any]]:
+        """Return, by column, the hooks of the resource whose rows alone a client may name there."""
         for name, other in given.items():
             self.table.column(name)
             column = self.table.referred(name)
             if column is None or (other is not None and column.table is not other.table.table):
                 raise ValueError(f"{self.model.__name__}.{name} does not lead to what `references` says.")
-        found = dict(given)
-        sent = {name for schema in (self.create, self.update) if schema for name in schema.model_fields}
-        for name in sorted(sent - given.keys()):
+        for name in self._sent - given.keys():
             column = self.table.referred(name)
-            if column is None:
+            if column is None or column.table is self.table.table:
                 continue
-            if column.table is self.table.table:
-                found[name] = self
-            elif self.owner and self.owner in column.table.columns:
+            if self.owner and self.owner in column.table.columns:
                 raise ValueError(
                     f"{self.model.__name__}.{name} leads to {column.table.name}, whose rows have owners: say "
                     f"in `references` of which resource a client may name rows there, or None for any row."
                 )
-        return {name: other for name, other in found.items() if other is not None and other.is_narrowed}
+        return {name: one.hooks for name, one in given.items() if one is not None and one.hooks.is_narrowing}
+
+    def _referring_to_itself(self, given: Mapping[str, "Resource[Any] | None"]) -> tuple[str, ...]:
+        """Return the columns that a client sends, and that lead to this table."""
+        referred = {name: self.table.referred(name) for name in sorted(self._sent - given.keys())}
+        return tuple(
+            name
+            for name, column in referred.items()
+            if column is not None and column.table is self.table.table
+        )
 
     @property
-    def is_narrowed(self) -> bool:
-        """Tell whether there may be rows that a caller does not see."""
-        return bool(self.owner or self.deleted_at or self._scope)
-
-    @cached_property
-    def _accesses(self) -> tuple[Any, Any, Any]:
-        asked = {"session": self._session, "caller": self._caller, "scope": self._scope}
-        reading = {name: Annotated[Any, Depends(one)] for name, one in asked.items() if one is not None}
-        asked = {
-            "authorize": self._authorize,
-            "values": self._values,
-            "update_values": self._update_values,
-        }
-        writing = {name: Annotated[Any, Depends(one)] for name, one in asked.items() if one is not None}
-        reading |= {f"with_{name}": one.reading for name, one in self.embedding.resources.items()}
-        writing |= {f"at_{name}": one.reading for name, one in self._references.items() if one is not self}
-
-        def parameter(annotations: dict[str, Any], *, with_deleted: bool = False) -> Any:
-            async def access(found: dict[str, Any]) -> Access[Row]:
-                return self._access(found, with_deleted=with_deleted)
-
-            found = Annotated[Any, Depends(given(annotations))]
-            return Annotated[Any, Depends(typed(access, "access", "", {"found": found}))]
-
-        return (
-            parameter(reading),
-            parameter(reading | writing),
-            parameter(reading | writing, with_deleted=True),
-        )
-
-    def _access(self, found: dict[str, Any], *, with_deleted: bool) -> Access[Row]:
-        where: list[ColumnElement[bool]] = []
-        values, changes = (self._filled(found.get(name)) for name in ("values", "update_values"))
-        if self.owner:
-            owner, user_id = self.table.column(self.owner), found["caller"].user_id
-            where.append(owner.is_(None) if user_id is None else owner == user_id)
-            values[self.owner] = user_id
-        if self.deleted_at and not with_deleted:
-            where.append(self.table.column(self.deleted_at).is_(None))
-        if self._scope is not None:
-            where += conditions(found["scope"])
-        session, caller = found["session"], found.get("caller")
-        own: Access[Row] = Access(self.model, session, caller, tuple(where))
-        return replace(
-            own,
-            values=values,
-            changes=changes,
-            references={name: found.get(f"at_{name}", own) for name in self._references},
-            embedded={name: found[f"with_{name}"] for name in self.embedding.names},
-        )
-
-    def _filled(self, values: Mapping[str, Any] | None) -> dict[str, Any]:
-        for name in values or ():
-            self.table.column(name)
-        return dict(values or {})
-
-
-def conditions(scope: Any) -> list[ColumnElement[bool]]:
-    """Return what a `scope` answered. Raises TypeError for None: a forgotten branch shows no rows."""
-    found = list(scope) if isinstance(scope, list | tuple) else [scope]
-    if not all(isinstance(one, ColumnElement) for one in found):
-        raise TypeError("`scope` returned no condition: for all rows return `()`.")
-    return found
+    def _sent(self) -> set[str]:
+        return {name for schema in (self.create, self.update) if schema for name in schema.model_fields}

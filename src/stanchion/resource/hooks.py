@@ -1,0 +1,115 @@
+"""The dependencies of a resource, and what a request may reach by what they answer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Annotated, Any, Generic, TypeVar
+
+from fastapi import Depends
+from sqlalchemy import ColumnElement
+
+from stanchion.resource.access import Access
+from stanchion.resource.signature import given, typed
+from stanchion.resource.table import Described
+
+Row = TypeVar("Row")
+Dependency = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Hooks(Generic[Row]):
+    """What a project asks of each request to a table. `owner` and `deleted_at` name columns."""
+
+    table: Described
+    session: Dependency
+    caller: Dependency | None = None
+    scope: Dependency | None = None
+    authorize: Dependency | None = None
+    values: Dependency | None = None
+    update_values: Dependency | None = None
+    owner: str = ""
+    deleted_at: str = ""
+    references: Mapping[str, "Hooks[Any]"] = field(default_factory=dict)
+    """By column, those of the resource whose rows alone may be named there."""
+    own_references: tuple[str, ...] = ()
+    """The columns that lead to this table itself."""
+    embedded: Mapping[str, "Hooks[Any]"] = field(default_factory=dict)
+    """By relation, those of the resource whose rows come along."""
+
+    @property
+    def is_narrowing(self) -> bool:
+        """Tell whether there may be rows that a caller does not see."""
+        return bool(self.owner or self.deleted_at or self.scope)
+
+    @property
+    def reading(self) -> Any:
+        """Return the parameter for the rows that may be seen."""
+        return self._accesses[0]
+
+    @property
+    def writing(self) -> Any:
+        """Return the parameter for the rows that may be changed, with what is filled."""
+        return self._accesses[1]
+
+    @property
+    def restoring(self) -> Any:
+        """Return the parameter for the rows that may be changed, those that are deleted among them."""
+        return self._accesses[2]
+
+    @cached_property
+    def _accesses(self) -> tuple[Any, Any, Any]:
+        reading = _parameters(session=self.session, caller=self.caller, scope=self.scope)
+        reading |= {f"with_{name}": one.reading for name, one in self.embedded.items()}
+        writing = reading | _parameters(
+            authorize=self.authorize, values=self.values, update_values=self.update_values
+        )
+        writing |= {f"at_{name}": one.reading for name, one in self.references.items()}
+
+        def parameter(annotations: dict[str, Any], *, with_deleted: bool = False) -> Any:
+            async def access(found: dict[str, Any]) -> Access[Row]:
+                return self._access(found, with_deleted=with_deleted)
+
+            found = Annotated[Any, Depends(given(annotations))]
+            return Annotated[Any, Depends(typed(access, "access", "", {"found": found}))]
+
+        return parameter(reading), parameter(writing), parameter(writing, with_deleted=True)
+
+    def _access(self, found: dict[str, Any], *, with_deleted: bool) -> Access[Row]:
+        where: list[ColumnElement[bool]] = []
+        values, changes = (self._filled(found.get(name)) for name in ("values", "update_values"))
+        if self.owner:
+            owner, user_id = self.table.column(self.owner), found["caller"].user_id
+            where.append(owner.is_(None) if user_id is None else owner == user_id)
+            values[self.owner] = user_id
+        if self.deleted_at and not with_deleted:
+            where.append(self.table.column(self.deleted_at).is_(None))
+        if self.scope is not None:
+            where += conditions(found["scope"])
+        own: Access[Row] = Access(self.table.model, found["session"], found.get("caller"), tuple(where))
+        references = {name: found[f"at_{name}"] for name in self.references if f"at_{name}" in found}
+        if self.is_narrowing:
+            references |= dict.fromkeys(self.own_references, own)
+        return replace(
+            own,
+            values=values,
+            changes=changes,
+            references=references,
+            embedded={name: found[f"with_{name}"] for name in self.embedded},
+        )
+
+    def _filled(self, values: Mapping[str, Any] | None) -> dict[str, Any]:
+        for name in values or ():
+            self.table.column(name)
+        return dict(values or {})
+
+
+def _parameters(**dependencies: Dependency | None) -> dict[str, Any]:
+    return {name: Annotated[Any, Depends(one)] for name, one in dependencies.items() if one is not None}
+
+
+def conditions(scope: Any) -> list[ColumnElement[bool]]:
+    """Return what a `scope` answered. Raises TypeError for None: a forgotten branch shows no rows."""
+    found = list(scope) if isinstance(scope, list | tuple) else [scope]
+    if not all(isinstance(one, ColumnElement) for one in found):
+        raise TypeError("`scope` returned no condition: for all rows return `()`.")
+    return found
