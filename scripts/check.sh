@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks everything that is not a test, and how much the tests cover. It stops at the first failure and says what to
-# run. The last step, coverage, judges the last run of scripts/test.sh, and makes one first where the sources or
+# run. The last step, coverage, judges the last run of scripts/test.sh --cov, and makes one first where the sources or
 # tests have changed since; --quick leaves that step out.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime dev
@@ -51,7 +51,7 @@ addresses() { # no registry's address, no path of the machine at hand; brackets 
 coverage_of_tests() {
     if ! [ -e .coverage ] || [ -n "$(find src tests pyproject.toml requirements -newer .coverage -type f \
         -not -path '*/__pycache__/*' -print -quit)" ]; then
-        scripts/test.sh || fail "tests: failed; run: scripts/test.sh"
+        scripts/test.sh --cov || fail "tests: failed; run: scripts/test.sh"
     fi
     coverage report
 }
@@ -65,6 +65,6 @@ step "package" "mend what is said above, then run: scripts/check.sh --quick" pac
 step "gate" "mend what is found above, then run: stanchion check" python scripts/gate.py
 step "addresses" "take them out of the lines above, then run: scripts/check.sh --quick" addresses
 if [ "${1:-}" != --quick ]; then
-    step "coverage" "cover the lines above, then run: scripts/test.sh and scripts/check.sh" coverage_of_tests
+    step "coverage" "cover the lines above, then run: scripts/check.sh" coverage_of_tests
 fi
 echo "== all is well"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Runs the tests: `scripts/test.sh [--quick] [options of pytest]`. Without either it runs every test, on SQLite and
-# PostgreSQL, and leaves .coverage for scripts/check.sh to judge. --quick runs what needs neither PostgreSQL nor time.
-# Both use two processes (-n 0 after --quick: one). The other kinds have scripts of their own: chaos.sh, browser.sh.
+# Runs the tests: `scripts/test.sh [--quick | --cov] [options of pytest]`. Without any it runs every test, on SQLite
+# and PostgreSQL; --cov does so too, and leaves .coverage for scripts/check.sh to judge, which takes twice as long.
+# --quick runs what needs neither PostgreSQL nor time. All use several processes (-n 0 after --quick: one). The other
+# kinds have scripts of their own: chaos.sh, browser.sh.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime dev
 
@@ -23,7 +24,10 @@ if [ "${1:-}" = --quick ]; then
     shift
     pytest "${parallel[@]}" -m "not postgres and not slow" "$@"
     exit
-elif [ $# -gt 0 ]; then
+elif [ $# = 0 ]; then
+    pytest "${parallel[@]}"
+    exit
+elif [ "$*" != --cov ]; then
     pytest "$@"
     exit
 fi

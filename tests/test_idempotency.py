@@ -470,7 +470,11 @@ async def test_what_the_reply_holds(shop: Shop) -> None:
     [
         (lambda: StreamingResponse(iter(["a"])), {}, "A StreamingResponse cannot be given again"),
         (lambda: StreamingResponse(iter(["a"])), KEY, "A StreamingResponse cannot be given again"),
-        (lambda: Response(b"a" * (1024 * 1024 + 1)), KEY, "A reply of 1048577 bytes is too large to store"),
+        (
+            lambda: Response(b"a" * (8 * 1024 * 1024 + 1)),
+            KEY,
+            "A reply of 8388609 bytes is too large to store",
+        ),
     ],
 )
 @pytest.mark.usefixtures("logged")

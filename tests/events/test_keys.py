@@ -1,6 +1,8 @@
 """Who follows: by a key, or a ticket in the URL; for as long as the key is good."""
 
+import asyncio
 import logging
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +11,10 @@ from tests.events.conftest import Feeds, make
 from tests.events.following import following
 
 from stanchion import security
+from stanchion.caller import Caller
 from stanchion.database import Database
+from stanchion.events.reader import Reader
+from stanchion.events.subscriber import Audience, Subscriber
 from stanchion.testing import client
 
 pytestmark = pytest.mark.anyio
@@ -148,3 +153,29 @@ async def test_what_the_document_says(feeds: Feeds) -> None:
         "last_event_id",
         "Last-Event-ID",
     }
+
+
+async def test_one_that_comes_while_keys_are_asked_about_stays(feeds: Feeds) -> None:
+    async def tend() -> float:
+        return 60.0
+
+    async def active(callers: Collection[Caller]) -> set[Caller]:
+        asked.append(set(callers))
+        if len(asked) == 1:
+            reader.join(late)
+        else:
+            again.set()
+        return {one for one in callers if one.key_id != 1}
+
+    asked: list[set[Caller]] = []
+    again = asyncio.Event()
+    reader = Reader(feeds.database, tend, every=0.01)
+    early, late = [Subscriber(Audience("secret"), Caller(number, 5), active) for number in (1, 2)]
+    reader.join(early)
+    running = asyncio.create_task(reader.run())
+    async with asyncio.timeout(20):
+        await again.wait()
+    running.cancel()
+    await asyncio.wait([running])
+    assert asked[0] == {early.caller}
+    assert (early.is_closed, late.is_closed) == (True, False)

@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.caller import Caller
 from stanchion.database.columns import BigID, TransactionID, UTCDateTime, now
-from stanchion.database.wakes import notify
+from stanchion.database.wakes import is_told, telling
 
 TOPIC = "stanchion_events"
 """What `notify` and `Wakes` call the log; the topics of its rows are another thing."""
@@ -115,7 +115,7 @@ async def append(
     *,
     caller: Caller | None = None,
 ) -> None:
-    """Write what has changed to the log, in the caller's transaction: one INSERT, on PostgreSQL a NOTIFY too.
+    """Write what has changed to the log, in the caller's transaction: one INSERT, which wakes who waits.
 
     Call it after the statement that wrote the row, in the same transaction: that one holds the row's
     lock, so that the events of a row have the order of its versions.
@@ -143,8 +143,9 @@ async def append(
         for one in changes
     ]
     connection = await session.connection()
-    await connection.execute(insert(events).inline(), rows)
-    await notify(session, TOPIC)
+    statement = insert(events).inline()
+    # One round trip: who waits is told by the statement itself.
+    await connection.execute(statement.returning(telling(TOPIC)) if is_told(session) else statement, rows)
 
 
 async def trim(

@@ -181,8 +181,9 @@ class Reader:
             if subscriber.active is not None and subscriber.caller is not None:
                 asked[subscriber.active].add(subscriber.caller)
         for active, callers in asked.items():
-            good = await active(callers)
+            # Of those that were asked about: another may have come in between.
+            refused = callers - await active(callers)
             for subscriber in self._subscribers():
-                if subscriber.active == active and subscriber.caller not in good:
+                if subscriber.active == active and subscriber.caller in refused:
                     log.info("closed", reason="key_not_valid")
                     subscriber.close()

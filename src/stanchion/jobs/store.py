@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Float, Index, Insert, and_, bindparam, delete, func, select, update
+from sqlalchemy import Float, Index, Insert, and_, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.database import notify
-from stanchion.database.wakes import CHANNEL, SILENT
+from stanchion.database.wakes import is_told, telling
 from stanchion.errors import ConflictError
 from stanchion.jobs.record import Job, read
 from stanchion.jobs.table import Status, clock, jobs, key_index, tick_index
@@ -63,10 +63,10 @@ async def insert(session: AsyncSession, new: New) -> int | None:
 
 
 async def _insert(session: AsyncSession, new: New) -> int | None:
-    bind = session.get_bind()
-    is_loud = bind.dialect.name != "sqlite" and not bind.get_execution_options().get(SILENT)
     index = tick_index if new.tick is not None else key_index if new.unique_key is not None else None
-    statement = _statement(bind.dialect.name, index, is_delayed=new.at is None, is_loud=is_loud)
+    statement = _statement(
+        session.get_bind().dialect.name, index, is_delayed=new.at is None, is_loud=is_told(session)
+    )
     values = {name: getattr(new, name) for name in _COPIED}
     when = {"delay": new.delay} if new.at is None else {"due_at": new.at}
     row = (await session.execute(statement, {**values, **when, **_FRESH})).first()
@@ -83,7 +83,7 @@ def _statement(dialect: str, index: Index | None, *, is_delayed: bool, is_loud: 
     if index is not None:
         where = index.dialect_options[dialect]["where"]
         statement = statement.on_conflict_do_nothing(index_elements=list(index.columns), index_where=where)
-    told = [func.pg_notify(CHANNEL, TOPIC)] if is_loud else []
+    told = [telling(TOPIC)] if is_loud else []
     made: Insert = statement.returning(jobs.c.id, *told)
     return made
 
