@@ -19,7 +19,7 @@ in_memory() {
 }
 in_memory || true
 
-parallel=(-n 2 --dist worksteal)
+parallel=(-n 3 --dist worksteal) # of two processors one would wait for what tests start
 if [ "${1:-}" = --quick ]; then
     shift
     pytest "${parallel[@]}" -m "not postgres and not slow" "$@"

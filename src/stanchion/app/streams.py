@@ -58,6 +58,8 @@ class _Exchange:
                 name.lower() == b"content-type" and value.startswith(b"text/event-stream")
                 for name, value in message.get("headers", ())
             )
+            if self._events:  # who reads may have begun to listen before this was known
+                self._stopping.end()
         elif message["type"] == "http.response.body" and not message.get("more_body"):
             self._open = False
         await self._send(message)
@@ -89,7 +91,11 @@ class _Stopping:
 
     def set(self) -> None:
         self._is_set = True
-        for scope, wanted in list(self._scopes.items()):
+        self.end()
+
+    def end(self) -> None:
+        """End the scopes that are wanted to, where the process was told to stop."""
+        for scope, wanted in list(self._scopes.items()) if self._is_set else ():
             if wanted():
                 scope.cancel()
 
@@ -98,8 +104,7 @@ class _Stopping:
         """Run a block that ends when the process is told to stop, if it is `wanted` then."""
         with anyio.CancelScope() as scope:
             self._scopes[scope] = wanted
-            if self._is_set and wanted():
-                scope.cancel()
+            self.end()
             try:
                 yield scope
             finally:
