@@ -20,7 +20,7 @@ def test_no_failure(backend: Backend, tmp_path: Path) -> None:
     with backend.client() as caller:
         account = {"email": "schemathesis@example.com", "name": "S", "password": "correct horse"}
         user_id = caller.post("/api/users", json=account).raise_for_status().json()["id"]
-    # Its coverage phase is the same requests each time, two thirds of them all: on PostgreSQL for chaos.sh alone.
+    # Its coverage phase is the same requests each time, two thirds of all: on PostgreSQL for chaos.sh.
     phases = ["Examples", "Coverage", "Fuzzing", "Stateful"]
     if backend.database_url.startswith("postgresql") and not MANY:
         phases.remove("Coverage")
