@@ -15,22 +15,7 @@ from tests.serving import free_port, paste
 from stanchion.database import migrations
 
 PAGES = sorted((Path(__file__).parents[1] / "docs/how-to").glob("*.md"))
-TABLES = """
-import asyncio
-import threading
-
-
-async def make_tables() -> None:
-    async with database.engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.create_all)
-    await database.close()
-
-
-maker = threading.Thread(target=asyncio.run, args=[make_tables()])  # uvicorn imports this in its own loop
-maker.start()
-maker.join()
-"""
-"""What `stanchion migrate` does in a project."""
+SERVE = re.compile(r"^```text\n(.+migrate)\n(uvicorn .+)\n```$", re.MULTILINE)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -43,8 +28,13 @@ def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     """Where the app answers that the Python blocks of the page make, with its tables."""
     monkeypatch.chdir(tmp_path)
     code = "\n\n".join(code for kind, code in blocks(request.param) if kind == "python")
-    (tmp_path / "main.py").write_text(f"{code}\n\n{TABLES}")
-    migrations.upgrade("sqlite:///./shop.db", tmp_path)
+    (tmp_path / "main.py").write_text(f"{code}\n")
+    how = SERVE.search(request.param.read_text(encoding="utf-8"))
+    assert how, "the page does not say how to serve it"
+    migrate, serve = how.groups()
+    assert migrate == "DATABASE_URL=sqlite:///./shop.db stanchion migrate"
+    assert serve == "uvicorn main:app"
+    migrations.upgrade("sqlite:///./shop.db", tmp_path)  # as that command does, in this folder
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "main:app", "--port", str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:

@@ -88,11 +88,11 @@ def create(resource: "Resource[Any]") -> Endpoint:
         resource.tag(response, row)
         return resource.shown(row)
 
-    words = resource.table.words
+    one_of = resource.table.with_article
     call = typed(
         one,
         f"create_{resource.table.name}",
-        f"Create a {words} of yours.",
+        f"Create {one_of} of yours.",
         {"body": resource.create, "access": resource.hooks.writing},
     )
     names = ("Location", "ETag") if resource.is_versioned else ("Location",)
@@ -103,7 +103,7 @@ def create(resource: "Resource[Any]") -> Endpoint:
         "POST",
         "",
         call,
-        f"Create a {words}",
+        f"Create {one_of}",
         201,
         {201: headers(*names), **errors},
         resource.response,
@@ -125,7 +125,7 @@ def read(resource: "Resource[Any]") -> Endpoint:
         resource.tag(response, row)
         return resource.shown(row)
 
-    words = resource.table.words
+    one_of = resource.table.with_article
     call = typed(
         one,
         f"read_{resource.table.name}",
@@ -146,7 +146,7 @@ def read(resource: "Resource[Any]") -> Endpoint:
         "GET",
         resource.item,
         call,
-        f"Read a {words}",
+        f"Read {one_of}",
         responses=documented,
         response_model=resource.embedding.response(resource.response),
         options={"response_model_exclude_unset": bool(resource.embedding.names)},
@@ -163,7 +163,7 @@ def update(resource: "Resource[Any]", method: str) -> Endpoint:
         resource.tag(response, row)
         return resource.shown(row)
 
-    words, replaces = resource.table.words, method == "PUT"
+    one_of, replaces = resource.table.with_article, method == "PUT"
     call = typed(
         one,
         f"{'replace' if replaces else 'update'}_{resource.table.name}",
@@ -183,7 +183,7 @@ def update(resource: "Resource[Any]", method: str) -> Endpoint:
         method,
         resource.item,
         call,
-        f"Change a {words}, as PATCH does" if replaces else f"Change a {words}",
+        f"Change {one_of}, as PATCH does" if replaces else f"Change {one_of}",
         responses=documented,
         response_model=resource.response,
     )
@@ -195,7 +195,7 @@ def delete(resource: "Resource[Any]") -> Endpoint:
     async def one(row_id: Any, match: Precondition, access: Access[Any]) -> None:
         await resource.remove(access, row_id, match)
 
-    words = resource.table.words
+    one_of = resource.table.with_article
     call = typed(
         one,
         f"delete_{resource.table.name}",
@@ -209,7 +209,7 @@ def delete(resource: "Resource[Any]") -> Endpoint:
     errors = [resource.missing, *_preconditions(resource)]
     if resource.is_blocked:
         errors.append(ConflictError)
-    return Endpoint("delete", "DELETE", resource.item, call, f"Delete a {words}", 204, {**responses(*errors)})
+    return Endpoint("delete", "DELETE", resource.item, call, f"Delete {one_of}", 204, {**responses(*errors)})
 
 
 def restore(resource: "Resource[Any]") -> Endpoint:
@@ -223,7 +223,7 @@ def restore(resource: "Resource[Any]") -> Endpoint:
     call = typed(
         one,
         f"restore_{resource.table.name}",
-        f"Bring back a {resource.table.words} that was deleted; one that was not stays as it is."
+        f"Bring back {resource.table.with_article} that was deleted; one that was not stays as it is."
         + _MATCHED * resource.is_versioned,
         {
             "row_id": resource.parameters.row_id,
@@ -239,7 +239,7 @@ def restore(resource: "Resource[Any]") -> Endpoint:
         "POST",
         f"{resource.item}/restore",
         call,
-        f"Restore a {resource.table.words}",
+        f"Restore {resource.table.with_article}",
         responses={**documented, **responses(*errors)},
         response_model=resource.response,
     )

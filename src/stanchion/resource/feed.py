@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from stanchion.errors import responses
 from stanchion.events import Events, EventStream, PositionGoneError, Ticket
+from stanchion.pagination import refuse_unknown
 from stanchion.resource.endpoints import Endpoint
 from stanchion.resource.sample import sample
 from stanchion.resource.signature import typed
@@ -20,7 +21,8 @@ def feed(resource: "Resource[Any]", events: Events) -> Endpoint:
     """GET /events: what changes, from now on or from where a client has been."""
     many = resource.table.plural.replace("_", " ")
 
-    async def follow(stream: Any) -> Any:
+    async def follow(request: Request, stream: Any) -> Any:
+        refuse_unknown(request)
         return stream
 
     doc = (

@@ -32,7 +32,7 @@ class Intake:
         self._spool: Spool[_Sent] = Spool()
         self._batch: Batch = []
         self._size = 0
-        self._bad, self._wrong = 0, Wrong()
+        self._bad, self._last_bad, self._wrong = 0, 0, Wrong()
         self.count = 0
         """Rows so far."""
 
@@ -74,7 +74,8 @@ class Intake:
     def _note(self, number: int, found: Values | Wrong) -> None:
         if isinstance(found, list):
             if self._bad < MOST:
-                self._bad += 1
+                self._bad += number != self._last_bad  # of one line there may be more to tell
+                self._last_bad = number
                 self._wrong += found
         elif not self._bad:
             self.count += 1

@@ -44,6 +44,11 @@ class Described:
         """Return the name for a reader: `line item` of `line_item`."""
         return self.name.replace("_", " ")
 
+    @property
+    def with_article(self) -> str:
+        """Return one of them, for a reader: `an invoice`."""
+        return f"{'an' if self.words[0] in 'aeio' else 'a'} {self.words}"
+
     @cached_property
     def plural(self) -> str:
         """Return the name of many: the table's, `todos`."""

@@ -105,6 +105,13 @@ class ActionCreate(Schema):
     name: ActionName
 
 
+def why(job: Job) -> str | None:
+    """Say why an action failed: in its own words where it gave up, and else nothing of the server's."""
+    if job.status is not Status.failed or job.error is None:
+        return None
+    return job.error.message if job.error.type == "GiveUpError" else "It could not be done."
+
+
 class ActionResponse(Schema):
     id: int = Field(examples=[12])
     name: ActionName
@@ -113,6 +120,7 @@ class ActionResponse(Schema):
     total: int | None = Field(description="Of how many, where that is known.", examples=[3])
     message: str | None = Field(description="What it is doing.", examples=["Completing"])
     affected: int | None = Field(description="How many todos it reached, in the end.", examples=[3])
+    error: str | None = Field(description="Why it failed.", examples=[None])
     created_at: AwareDatetime
     finished_at: AwareDatetime | None
 
@@ -127,6 +135,7 @@ class ActionResponse(Schema):
             total=job.total,
             message=job.message,
             affected=job.result,
+            error=why(job),
             created_at=job.created_at,
             finished_at=job.finished_at,
         )

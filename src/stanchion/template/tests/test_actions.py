@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
 from stanchion.jobs import Worker
 
@@ -51,6 +52,18 @@ async def test_an_action_is_done_by_a_worker(anyone: httpx2.AsyncClient, ada: He
     await anyone.post("/api/actions", json={"name": "clear_completed"}, headers=ada)
     assert await work() == 1
     assert (await anyone.get("/api/todos", headers=ada)).json() == []
+
+
+async def test_what_an_action_changes_is_told(anyone: httpx2.AsyncClient, ada: Headers) -> None:
+    from database import database
+
+    await anyone.post("/api/todos", json={"title": "one"}, headers=ada)
+    for name in ("complete_all", "clear_completed"):
+        await anyone.post("/api/actions", json={"name": name}, headers=ada)
+        assert await work() == 1
+    async with database.read() as session:
+        told = (await session.execute(text("SELECT kind, version FROM stanchion_events ORDER BY id"))).all()
+    assert [tuple(one) for one in told[-3:]] == [("created", 1), ("updated", 2), ("deleted", 2)]
 
 
 async def test_its_events_end_with_it(anyone: httpx2.AsyncClient, ada: Headers) -> None:

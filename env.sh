@@ -1,1 +1,0 @@
-export TMPDIR=$N/tmp
