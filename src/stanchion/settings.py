@@ -47,7 +47,7 @@ class Settings(BaseSettings):
         min_length=16, description="The service key: for your own servers, never for a browser."
     )
     SECRET_KEY: SecretStr | None = Field(
-        None, min_length=32, description="Signs cursors; made of API_KEY where it is not set."
+        None, min_length=32, description="Signs cursors and tickets; made of API_KEY where it is not set."
     )
     CORS_ORIGINS: Annotated[list[str], NoDecode] = Field(
         ["http://localhost:3000"], description="Origins that browsers may call from, separated by commas."
@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     SIGN_UP_LIMIT: str = Field("30/hour", description="New accounts per address.")
     SIGN_IN_STORAGE: str = Field(
         "async+memory://", description="Where they are counted: in each process, or async+redis://host."
+    )
+    IDEMPOTENCY_HOURS: float = Field(
+        24.0, gt=0, le=8760, description="Hours for which the reply to an Idempotency-Key is kept."
     )
     JOBS_WORKER: bool = Field(
         False, description="Whether the server runs jobs too; `stanchion dev` and `run` set it."

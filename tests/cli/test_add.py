@@ -12,6 +12,7 @@ from tests.cli.conftest import Call
 
 import stanchion
 from stanchion.scaffold import Origin, Project
+from stanchion.scaffold.fields import TYPES, Field
 from stanchion.secret import new_key
 
 REPOSITORY = Path(__file__).parents[2]
@@ -52,6 +53,24 @@ ignore = ["RET505"]
 [lint.isort]
 known-first-party = ["stanchion"]
 """
+
+
+PAGE = (REPOSITORY / "docs/how-to/add.md").read_text(encoding="utf-8")
+
+
+def test_its_page_says_what_is_run_here() -> None:
+    commands = PAGE.partition("```sh\n")[2].partition("```")[0].splitlines()
+    assert commands == [f"stanchion add {' '.join(INVOICE)}", "stanchion migrate", "pytest"]
+
+
+def test_its_page_has_every_type() -> None:
+    rows = [
+        re.split(r" (?<!\\)\| ", line.strip("| ")) for line in PAGE.splitlines() if line.startswith("| `")
+    ]
+    assert [row[0].strip("`") for row in rows] == list(TYPES)
+    for type_, _, _, like in rows:
+        field = Field.parse(like.strip("`").replace("\\|", "|"))
+        assert field.type == {"choice": "enum"}.get(type_.strip("`"), type_.strip("`"))
 
 
 def make(folder: Path) -> Path:

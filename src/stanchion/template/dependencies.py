@@ -1,5 +1,6 @@
 """Who is asking: the key, and the user behind it."""
 
+from datetime import timedelta
 from typing import Annotated, TypeVar
 
 from fastapi import Depends
@@ -45,7 +46,9 @@ class Resource(stanchion.Resource[Row]):
 
     session = get_session
     caller = get_api_key
-    idempotency = Idempotency(database, caller=get_api_key)
+    idempotency = Idempotency(
+        database, caller=get_api_key, lifetime=timedelta(hours=settings.IDEMPOTENCY_HOURS)
+    )
     events = Events(database)
 
 
