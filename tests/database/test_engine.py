@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from sqlalchemy import Connection, event, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -387,3 +388,25 @@ async def test_a_websocket_gets_no_session(database: Database) -> None:
     with pytest.raises(RuntimeError, match=r"in a WebSocket open `transaction\(\)` per message"):
         await database.get_session(socket)
     assert taken(database) == 0
+
+
+async def test_a_close_ends_what_runs_in_the_background(database: Database) -> None:
+    ended: list[str] = []
+
+    async def work(name: str) -> None:
+        try:
+            async with database.read() as session:
+                while name == "long":
+                    await session.execute(text("SELECT 1"))
+        finally:
+            await anyio.lowlevel.checkpoint()
+            ended.append(name)
+
+    short = database.background(work("short"), name="short")
+    await short
+    long = database.background(work("long"), name="long")
+    await anyio.sleep(0.05)
+    assert ended == ["short"]
+    await database.close()
+    assert ended == ["short", "long"]
+    assert long.cancelled()

@@ -1,6 +1,7 @@
 """Database: one engine, its pool, and the transactions over it."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -57,6 +58,7 @@ class Database:
         self.engine: AsyncEngine = _create_engine(self.url, pool_size).execution_options(
             **{wakes.SILENT: not notify}
         )
+        self._background: set[asyncio.Task[None]] = set()
         self.wakes = wakes.Wakes(_listen(self.url, notify))
         # The same pool; the options let each database refuse a write.
         self._reader = self.engine.execution_options(**{sqlite.READ_ONLY: True}, postgresql_readonly=True)
@@ -130,8 +132,21 @@ class Database:
             async with self._reader.connect() as connection:
                 return await is_current(connection, self._heads, self._known)
 
+    def background(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """Run work beside the requests, until it ends or is cancelled: by `close`, which waits for it."""
+        task = asyncio.create_task(work, name=name)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+        return task
+
     async def close(self) -> None:
-        """Close the pool. The next statement opens it again."""
+        """End what runs in the background, and close the pool. The next statement opens it again."""
+        loop = asyncio.get_running_loop()
+        tasks = [task for task in self._background if task.get_loop() is loop]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         await self.engine.dispose()
 
     @asynccontextmanager

@@ -222,7 +222,7 @@ class Events:
         """Give the reader, which runs while somebody follows. Raises FeedNotReadyError (503)."""
         if self._reader is None or self._running is None or self._running.done():
             self._reader = Reader(self.database, self._tend, every=self._recheck)
-            self._running = asyncio.create_task(self._reader.run(), name="stanchion.events")
+            self._running = self.database.background(self._reader.run(), name="stanchion.events")
             self._followers = 0
         reader, running = self._reader, self._running
         self._followers += 1
