@@ -1,0 +1,28 @@
+"""What goes in and out."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from stanchion.schemas import Text
+
+
+class Schema(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+
+class ItemCreate(Schema):
+    name: Text
+    stock: int = Field(100, ge=0, le=1_000_000)
+
+
+class ItemResponse(ItemCreate):
+    id: int
+
+
+class OrderCreate(Schema):
+    item_id: int = Field(ge=1, le=2**31 - 1)
+    quantity: int = Field(ge=1, le=1_000_000)
+
+
+class OrderResponse(OrderCreate):
+    id: int
+    confirmed: bool
