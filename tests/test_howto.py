@@ -6,11 +6,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-from urllib.error import HTTPError
 
 import pytest
-from tests.serving import free_port, paste
+from tests.pages import answered, blocks, shown
+from tests.serving import free_port
 
 from stanchion.database import migrations
 
@@ -18,11 +17,6 @@ ADD = Path(__file__).parents[1] / "docs/how-to/add.md"
 PAGES = sorted(set((Path(__file__).parents[1] / "docs/how-to").glob("*.md")) - {ADD})
 """All but add.md, whose commands tests/cli/test_add.py runs."""
 SERVE = re.compile(r"^```text\n(.+migrate)\n(uvicorn .+)\n```$", re.MULTILINE)
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(page: Path) -> list[tuple[str, str]]:
-    return BLOCK.findall(page.read_text(encoding="utf-8"))
 
 
 @pytest.fixture
@@ -48,22 +42,6 @@ def address(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
             said += line
         yield f"127.0.0.1:{port}"
         server.terminate()
-
-
-def answered(line: str) -> Any:
-    try:
-        return paste(line)
-    except HTTPError as refused:
-        return json.load(refused)
-
-
-def shown(answer: Any, expected: Any) -> Any:
-    """Return of an answer what a page shows of it: the members that it names, and not what it leaves open."""
-    if isinstance(expected, dict) and isinstance(answer, dict):
-        return {name: shown(answer[name], value) for name, value in expected.items() if name in answer}
-    if isinstance(expected, list) and isinstance(answer, list) and len(answer) == len(expected):
-        return [shown(one, other) for one, other in zip(answer, expected, strict=True)]
-    return expected if expected == "..." else answer
 
 
 @pytest.mark.slow

@@ -68,8 +68,8 @@ def create_tables() -> None:
 
 
 def confirm(order_id: int) -> None:
-    """Ask the warehouse, which takes a second, and note that it has said yes."""
-    time.sleep(1)
+    """Ask the warehouse, which takes seconds, and note that it has said yes."""
+    time.sleep(3)
     with Session(engine) as session:
         order = session.get_one(Order, order_id)
         order.confirmed = True

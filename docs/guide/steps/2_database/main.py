@@ -42,8 +42,8 @@ router = APIRouter(
 
 
 async def confirm(order_id: int) -> None:
-    """Ask the warehouse, which takes a second, and note that it has said yes."""
-    await asyncio.sleep(1)
+    """Ask the warehouse, which takes seconds, and note that it has said yes."""
+    await asyncio.sleep(3)
     async with database.transaction() as session:
         order = await session.get_one(Order, order_id)
         order.confirmed = True

@@ -13,13 +13,15 @@ from routers.items import items
 from schemas import OrderCreate, OrderResponse
 from stanchion.errors import responses
 
-orders = Resource(Order, response=OrderResponse, owner="owner_id", filters=["item_id", "confirmed"])
+orders = Resource(
+    Order, response=OrderResponse, owner="owner_id", filters=["item_id", "quantity", "confirmed"]
+)
 router = orders.router(prefix="/orders", tags=["orders"], without=["delete", "bulk_delete"])
 
 
 async def confirm(order_id: int) -> None:
-    """Ask the warehouse, which takes a second, and note that it has said yes."""
-    await asyncio.sleep(1)
+    """Ask the warehouse, which takes seconds, and note that it has said yes."""
+    await asyncio.sleep(3)
     async with database.transaction() as session:
         order = await session.get_one(Order, order_id)
         order.confirmed = True

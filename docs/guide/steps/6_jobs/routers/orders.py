@@ -15,14 +15,16 @@ from schemas import OrderCreate, OrderResponse
 from stanchion.errors import responses
 from stanchion.jobs import JobContext
 
-orders = Resource(Order, response=OrderResponse, owner="owner_id", filters=["item_id", "confirmed"])
+orders = Resource(
+    Order, response=OrderResponse, owner="owner_id", filters=["item_id", "quantity", "confirmed"]
+)
 router = orders.router(prefix="/orders", tags=["orders"], without=["delete", "bulk_delete"])
 
 
 @jobs.job()
 async def confirm(context: JobContext, order_id: int) -> None:
-    """Ask the warehouse, which takes a second, and note that it has said yes."""
-    await asyncio.sleep(1)
+    """Ask the warehouse, which takes seconds, and note that it has said yes."""
+    await asyncio.sleep(3)
     session = await context.session()  # it commits with the end of the job
     order = await session.get_one(Order, order_id)
     order.confirmed = True
