@@ -27,6 +27,9 @@ COMMANDS = [
     "keys create",
     "keys list",
     "keys revoke",
+    "skill",
+    "skill install",
+    "skill path",
 ]
 HEAVY = ["fastapi", "starlette", "sqlalchemy", "sqlmodel", "alembic", "uvicorn", "structlog", "asyncio"]
 

@@ -13,6 +13,7 @@ from stanchion.cli.jobs import jobs
 from stanchion.cli.keys import keys
 from stanchion.cli.migrate import migrate
 from stanchion.cli.run import run
+from stanchion.cli.skill import skill
 from stanchion.cli.worker import worker
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.command()(check)
 app.add_typer(migrate, name="migrate")
 app.add_typer(keys, name="keys")
 app.add_typer(jobs, name="jobs")
+app.add_typer(skill, name="skill")
 
 
 def _version(wanted: bool) -> None:
