@@ -2,8 +2,8 @@
 
 On a PostgreSQL server that is started for it, and latency on SQLite too; workers are processes of their
 own. The queues take turns, so that what else the machine does falls on all of them. The peers run where
-they are installed: `python -m venv .dev/peers && .dev/peers/bin/pip install procrastinate pgqueuer asyncpg`,
-then `--peers .dev/peers/bin/python`; without it ours runs alone. Prints figures and ratios.
+they are installed, `--peers .dev/peers/bin/python` (scripts/bench.sh makes it); without it ours runs alone.
+Prints figures and ratios.
 
     python benchmarks/jobs.py [--jobs 3000] [--rounds 3] [--peers PYTHON]
 """

@@ -28,7 +28,7 @@ def project() -> dict[str, dict[str, list[str]]]:
 
 
 def test_the_locks_are_those_that_the_scripts_name() -> None:
-    assert [lock.name for lock in LOCKS] == ["browser.txt", "build.txt", "dev.txt", "runtime.txt"]
+    assert [lock.name for lock in LOCKS] == ["browser.txt", "build.txt", "dev.txt", "peers.txt", "runtime.txt"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -53,7 +53,8 @@ def test_the_locks_agree_so_that_one_environment_holds_them_all() -> None:
     assert locked["runtime"] < locked["dev"]
     assert locked["build"] < locked["dev"]
     names = {one.partition("==")[0] for one in locked["dev"]}
-    assert {one for one in locked["browser"] if one.partition("==")[0] in names} <= locked["dev"]
+    for beside in ("browser", "peers"):
+        assert {one for one in locked[beside] if one.partition("==")[0] in names} <= locked["dev"]
 
 
 def test_what_builds_the_project_is_what_is_locked() -> None:

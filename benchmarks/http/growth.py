@@ -1,0 +1,143 @@
+"""What happens to Stanchion when there is more: rows, clients, processes; and what it takes when idle."""
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from benchmarks.http.catalogue import SUBJECTS, Subject
+from benchmarks.http.cores import tree
+from benchmarks.http.databases import Engine, Shelf
+from benchmarks.http.measuring import Bench, Sample
+from benchmarks.http.operations import GET, LIST_20, Operation
+from benchmarks.http.report import NAMES
+
+MANY = 1_000_000
+CONNECTIONS = (1, 4, 16, 64)
+_SETTLED = 2.0
+"""Seconds after its first answers until a server is called idle."""
+ENGINES: Sequence[Engine] = ("postgresql", "sqlite")
+IMPORTS = {"import fastapi, sqlmodel": "import fastapi, sqlmodel", "import stanchion": "import stanchion"}
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One figure: what was measured, where, how much of what, and beside what (its ratio to that)."""
+
+    name: str
+    value: float
+    unit: str
+    ratio: float | None = None
+    beside: str = ""
+
+
+def subject(name: str, engine: Engine) -> Subject:
+    """Return the subject of that name. Raises StopIteration where there is none."""
+    return next(one for one in SUBJECTS if (one.name, one.engine) == (name, engine))
+
+
+def rows(bench: Bench, folder: Path, many: int) -> Iterator[Fact]:
+    """A list of 20 of `many` rows, beside one of 1,000."""
+    deep = replace(bench, shelf=Shelf(folder, bench.postgres, many))
+    for engine in ENGINES:
+        few, found = (
+            _sample(one, subject("stanchion", engine), LIST_20).total_cpu_us for one in (bench, deep)
+        )
+        yield Fact(f"list 20 of {many:,} rows, {NAMES[engine]}", found, "µs", found / few, "of 1,000 rows")
+
+
+def connections(bench: Bench) -> Iterator[Fact]:
+    """Reads by 1 to 64 clients at once: requests a second, and their 99th percentile."""
+    for engine in ENGINES:
+        with bench.serving(subject("stanchion", engine)) as server:
+            alone = 0.0
+            for number in CONNECTIONS:
+                found = bench.sample(server, GET, number)
+                alone = alone or found.rps
+                where = f"get, {number} clients, {NAMES[engine]}"
+                yield Fact(where, found.rps, "requests/s", found.rps / alone, "1 client")
+                yield Fact(f"{where}, 99th percentile", found.p99_ms, "ms")
+
+
+def processes(bench: Bench) -> Iterator[Fact]:
+    """Reads on SQLite by two processes and by one; neither is pinned, and the load is beside them."""
+    free = replace(bench, server_cores=None)
+    found = [
+        _sample(free, subject("stanchion", "sqlite"), GET, "--workers", str(number)).rps for number in (1, 2)
+    ]
+    yield Fact("get, 2 processes, SQLite", found[1], "requests/s", found[1] / found[0], "1 process")
+
+
+def memory(bench: Bench) -> Iterator[Fact]:
+    """What a server takes that has answered a few requests: its own memory, not what it shares."""
+    plain = _memory(bench, "sqlmodel-async-session", "postgresql")
+    ours = _memory(bench, "stanchion", "postgresql")
+    yield Fact("memory of an idle server", ours, "MB", ours / plain, "FastAPI, SQLModel, AsyncSession")
+
+
+def imports(rounds: int) -> Iterator[Fact]:
+    """What it takes until `import stanchion` is done: CPU of a new process, Python's own start included."""
+    taken: dict[str, list[float]] = {name: [] for name in IMPORTS}
+    for _ in range(rounds):
+        for name, code in IMPORTS.items():
+            taken[name].append(_cpu_of(code))
+    theirs, ours = (statistics.median(found) for found in taken.values())
+    yield Fact("import stanchion", ours * 1000, "ms of CPU", ours / theirs, "import fastapi, sqlmodel")
+
+
+def measure(bench: Bench, folder: Path, *, quick: bool, tell: Callable[[str], object]) -> list[Fact]:
+    """Measure all of it; `quick` leaves out what takes a million rows or several processes."""
+    parts: list[tuple[str, Callable[[], Iterator[Fact]]]] = [
+        ("memory", lambda: memory(bench)),
+        ("imports", lambda: imports(3 if quick else 11)),
+    ]
+    if not quick:
+        parts += [
+            ("connections", lambda: connections(bench)),
+            ("processes", lambda: processes(bench)),
+            ("rows", lambda: rows(bench, folder, MANY)),
+        ]
+    facts = []
+    for name, part in parts:
+        tell(f"growth: {name}")
+        facts += list(part())
+    return facts
+
+
+def markdown(facts: Sequence[Fact]) -> str:
+    """Return the facts as a table."""
+    lines = ["| what | figure | beside |", "| --- | ---: | --- |"]
+    for fact in facts:
+        beside = "" if fact.ratio is None else f"{fact.ratio:.2f} times {fact.beside}"
+        lines.append(f"| {fact.name} | {fact.value:,.4g} {fact.unit} | {beside} |")
+    return "\n".join(lines)
+
+
+def as_json(facts: Sequence[Fact]) -> list[dict[str, object]]:
+    """Return what a report holds of each."""
+    return [asdict(fact) for fact in facts]
+
+
+def _sample(bench: Bench, of: Subject, operation: Operation, *extra: str) -> Sample:
+    with bench.serving(of, *extra) as server:
+        return bench.sample(server, operation)
+
+
+def _memory(bench: Bench, name: str, engine: Engine) -> float:
+    with bench.serving(subject(name, engine)) as server:
+        for number in range(1, 101):
+            server.ask("GET", f"/api/todos/{number}")
+        time.sleep(_SETTLED)
+        return float(sum(process.memory_full_info().uss for process in tree(server.pid))) / 1e6
+
+
+def _cpu_of(code: str) -> float:
+    process = subprocess.Popen([sys.executable, "-c", code])
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0, code
+    return usage.ru_utime + usage.ru_stime

@@ -1,0 +1,167 @@
+"""benchmarks/http: small runs of the real thing, and the answers that it must not measure."""
+
+import dataclasses
+import json
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+from benchmarks.http import growth, measuring, report
+from benchmarks.http.catalogue import FOLDER, SUBJECTS, Subject
+from benchmarks.http.databases import Shelf
+from benchmarks.http.load import ROOT, Driver
+from benchmarks.http.measuring import Bench, Result, Sample, WrongAnswersError
+from benchmarks.http.operations import GET, POST, operations
+from benchmarks.http.picture import svg
+
+from stanchion.testing.postgres import Cluster, PostgresServer
+
+FLOOR, PEER = growth.subject("floor", "sqlite"), growth.subject("sqlmodel-def", "sqlite")
+WRONG = {
+    "a title that is another": "floor_sqlite.shown = lambda row: {**shown(row), 'title': 'Another'}",
+    "a field that is not there": "floor_sqlite.shown = lambda row: {'id': row[0], 'title': row[1]}",
+    "a moment that is rounded": "floor_sqlite.shown = lambda row: shown((*row[:3], row[3][:19], row[4]))",
+    "a short page": "floor_sqlite.MANY = floor_sqlite.MANY.replace('LIMIT ?', 'LIMIT ? - 1')",
+    "the other order": "floor_sqlite.MANY = floor_sqlite.MANY.replace('id LIMIT', 'id DESC LIMIT')",
+    "a status that is cut": "floor_sqlite.NEW = floor_sqlite.NEW.replace('(?, ?,', '(?, substr(?, 2),')",
+    "a row where there is none": "floor_sqlite.ONE = floor_sqlite.ONE.replace('= ?', '<= ? ORDER BY 1 DESC')",
+}
+FAILING = """
+from floor_sqlite import app as floor
+asked = 0
+
+async def app(scope, receive, send):
+    global asked
+    asked += scope["type"] == "http"
+    if asked < 40 or asked % 5:
+        return await floor(scope, receive, send)
+    headers = [(b"content-length", b"0"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+"""
+
+
+def bench_on(folder: Path, server: Cluster | None = None) -> Bench:
+    return Bench(
+        shelf=Shelf(folder, server),
+        driver=Driver(None, "python"),
+        postgres=server if isinstance(server, PostgresServer) else None,
+        peers=sys.executable,
+        server_cores=None,
+        seconds=0.5,
+        warm_up=0,
+    )
+
+
+def subject(folder: Path, source: str) -> Subject:
+    """Return a subject with this source, beside the modules of the others."""
+    (folder / "own.py").write_text(source)
+    return dataclasses.replace(FLOOR, app="own:app", settings={"PYTHONPATH": f"{folder}:{FOLDER}"})
+
+
+def result(subject: str, operation: str, cpu: float | None, *, errors: int = 0) -> Result:
+    return Result(subject, operation, "postgresql", cpu, cpu, cpu, cpu, cpu, errors)
+
+
+def test_the_floor_and_a_peer_are_measured(tmp_path: Path) -> None:
+    told: list[str] = []
+    results = measuring.compare(bench_on(tmp_path), [FLOOR, PEER], 1, tell=told.append)
+    assert told == ["round 1 of 1: floor on sqlite", "round 1 of 1: sqlmodel-def on sqlite"]
+    read = json.loads(json.dumps(measuring.as_json(results)))
+    assert [(one["subject"], one["operation"]) for one in read] == [
+        (name, operation.name) for name in ("floor", "sqlmodel-def") for operation in operations("sqlite")
+    ]
+    for one in read:
+        assert list(one) == [
+            *("subject", "operation", "database"),
+            *("cpu_us", "db_cpu_us", "rps", "p50_ms", "p99_ms", "errors"),
+        ]
+        assert (one["database"], one["db_cpu_us"], one["errors"]) == ("sqlite", None, 0)
+        assert min(one["cpu_us"], one["rps"], one["p50_ms"]) > 0
+        assert one["p99_ms"] >= one["p50_ms"]
+    assert list(tmp_path.glob("copy-*")) == []
+
+
+def test_the_database_has_a_figure_of_its_own(tmp_path: Path, postgres_server: Cluster) -> None:
+    bench = bench_on(tmp_path, postgres_server)
+    with bench.serving(growth.subject("floor", "postgresql")) as server:
+        read, written = bench.sample(server, GET), bench.sample(server, POST)
+        assert server.ask("GET", "/api/todos/1001").json["title"].startswith("Buy milk")
+    assert (read.errors, written.errors) == (0, 0)
+    assert (min(read.db_cpu_us, written.db_cpu_us) > 0) == isinstance(postgres_server, PostgresServer)
+    bench.check(growth.subject("floor", "postgresql"))
+
+
+def test_stanchion_gives_the_same_answers(tmp_path: Path) -> None:
+    bench = bench_on(tmp_path)
+    bench.check(growth.subject("stanchion", "sqlite"))
+    assert bench.shelf.copy("sqlite", "stanchion").key.startswith("st_")
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_what_answers_otherwise_is_not_measured(tmp_path: Path, wrong: str) -> None:
+    source = f"import floor_sqlite\nfrom floor_sqlite import app, shown\n{wrong}\n"
+    with pytest.raises(WrongAnswersError, match="floor on sqlite: "):
+        bench_on(tmp_path).check(subject(tmp_path, source))
+
+
+def test_one_that_fails_under_load_is_void(tmp_path: Path) -> None:
+    bench = bench_on(tmp_path)
+    with bench.serving(subject(tmp_path, FAILING)) as server:
+        sample = bench.sample(server, GET)
+    assert 0 < sample.errors < sample.rps
+    void = Result.of(FLOOR, "get", [dataclasses.replace(sample, errors=0), sample])
+    assert (void.errors, void.cpu_us, void.rps) == (sample.errors, None, None)
+    assert "| floor: bare ASGI, sqlite3 in the loop, orjson | void |" in report.markdown([void])
+
+
+def test_a_result_is_the_median_of_its_samples() -> None:
+    samples = [Sample(one, 2 * one, 3 * one, 4 * one, 5 * one, 0) for one in (1.0, 9.0, 2.0)]
+    found = Result.of(growth.subject("floor", "postgresql"), "get", samples)
+    assert found == Result("floor", "get", "postgresql", 2.0, 4.0, 6.0, 8.0, 10.0, 0)
+
+
+def test_the_tables_say_how_far_from_the_floor_each_is() -> None:
+    results = [
+        result("floor", "get", 80),
+        result("stanchion", "get", 120),
+        result("fastcrud", "get", None, errors=1),
+    ]
+    table = report.Table.of("postgresql", results)
+    assert table.ratio("stanchion", "get") == 1.5
+    assert table.ratio("fastcrud", "get") is None
+    lines = table.cpu().splitlines()
+    assert lines[0] == "| PostgreSQL | get |"
+    assert lines[2:4] == [
+        "| floor: bare ASGI, asyncpg, orjson | 80 |",
+        "| Stanchion, the template | 120 (1.5) |",
+    ]
+
+
+def test_the_picture_has_a_bar_for_each_that_is_not_void() -> None:
+    results = [
+        *(result(name, operation, 80) for name in ("floor", "stanchion") for operation in ("get", "post")),
+        result("fastcrud", "get", None, errors=3),
+    ]
+    drawn = ET.fromstring(svg(report.Table.of("postgresql", results), ["get", "post"]))
+    assert len(drawn.findall("{*}rect")) == 4
+    assert "80 µs, 1.0 x" in [text.text for text in drawn.iter() if text.tag.endswith("text")]
+
+
+def test_a_page_takes_its_sections(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n<!-- tables -->\nold\n<!-- /tables -->\nend\n")
+    report.write(page, {"tables": "new"})
+    assert page.read_text() == "# Title\n<!-- tables -->\nnew\n<!-- /tables -->\nend\n"
+    with pytest.raises(ValueError, match="no section growth"):
+        report.write(page, {"growth": "new"})
+
+
+def test_the_page_names_every_subject_and_has_its_picture() -> None:
+    text = (ROOT / "docs" / "performance.md").read_text()
+    assert [one.title for one in SUBJECTS if one.title not in text] == []
+    assert "pictures/performance.svg" in text
+    ET.parse(ROOT / "docs" / "pictures" / "performance.svg")
+    for name in ("machine", "tables", "growth"):
+        assert text.count(f"<!-- {name} -->") == text.count(f"<!-- /{name} -->") == 1
