@@ -28,7 +28,7 @@ def project() -> dict[str, dict[str, list[str]]]:
 
 
 def test_the_locks_are_those_that_the_scripts_name() -> None:
-    assert [lock.name for lock in LOCKS] == ["browser.txt", "build.txt", "dev.txt", "peers.txt", "runtime.txt"]
+    assert [lock.stem for lock in LOCKS] == ["browser", "build", "dev", "peers", "runtime"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)

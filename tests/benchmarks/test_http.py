@@ -49,7 +49,7 @@ def bench_on(folder: Path, server: Cluster | None = None) -> Bench:
         postgres=server if isinstance(server, PostgresServer) else None,
         peers=sys.executable,
         server_cores=None,
-        seconds=0.5,
+        seconds=0.3,
         warm_up=0,
     )
 
@@ -64,6 +64,7 @@ def result(subject: str, operation: str, cpu: float | None, *, errors: int = 0) 
     return Result(subject, operation, "postgresql", cpu, cpu, cpu, cpu, cpu, errors)
 
 
+@pytest.mark.slow
 def test_the_floor_and_a_peer_are_measured(tmp_path: Path) -> None:
     told: list[str] = []
     results = measuring.compare(bench_on(tmp_path), [FLOOR, PEER], 1, tell=told.append)
@@ -93,6 +94,7 @@ def test_the_database_has_a_figure_of_its_own(tmp_path: Path, postgres_server: C
     bench.check(growth.subject("floor", "postgresql"))
 
 
+@pytest.mark.slow
 def test_stanchion_gives_the_same_answers(tmp_path: Path) -> None:
     bench = bench_on(tmp_path)
     bench.check(growth.subject("stanchion", "sqlite"))
