@@ -1,0 +1,67 @@
+"""The body of a request, as FastAPI reads it where it is no form."""
+
+import email.message
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from fastapi._body_limit import get_body_limit_error
+from fastapi._compat import Undefined
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
+from starlette.requests import Request
+
+Context = Callable[[Request], Any]
+"""Tells where an endpoint is, for the errors that name it."""
+
+
+def body_reader(*, strict: bool, context: Context) -> Callable[[Request], Awaitable[Any]]:
+    """Return what reads a body: JSON decoded, other bytes as they are, Undefined where there is none.
+
+    `strict` takes for JSON only what says that it is. What it returns raises RequestValidationError for
+    what is no JSON, and HTTPException 400 for what cannot be read at all.
+    """
+
+    async def read(request: Request) -> Any:
+        try:
+            received = await request.body()
+            if not received:
+                return Undefined
+            return await request.json() if _is_json(request, strict) else received
+        except json.JSONDecodeError as error:
+            raise RequestValidationError(
+                [
+                    {
+                        "type": "json_invalid",
+                        "loc": ("body", error.pos),
+                        "msg": "JSON decode error",
+                        "input": {},
+                        "ctx": {"error": error.msg},
+                    }
+                ],
+                body=error.doc,
+                endpoint_ctx=context(request),
+            ) from error
+        except HTTPException:
+            raise
+        except Exception as error:
+            if MAX_BODY_SIZE_SCOPE_KEY in request.scope and (limit := get_body_limit_error(error)):
+                raise limit from error
+            raise HTTPException(status_code=400, detail="There was an error parsing the body") from error
+
+    return read
+
+
+def _is_json(request: Request, strict: bool) -> bool:
+    content_type = request.headers.get("content-type")
+    if content_type == "application/json":
+        return True
+    if not content_type:
+        return not strict
+    message = email.message.Message()
+    message["content-type"] = content_type
+    if message.get_content_maintype() != "application":
+        return False
+    subtype = message.get_content_subtype()
+    return subtype == "json" or subtype.endswith("+json")
