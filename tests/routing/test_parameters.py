@@ -181,10 +181,11 @@ async def mixed(number: int, item: Item, q: Annotated[Listed, Query()], a: Annot
     return shown(number=number, item=item, q=q, a=a)
 
 
-IN_URL = [query, choices, encoded, checked, listed, closed, opened, named, perhaps, perhaps_open]
-IN_HEADERS = [header, signed, cookie, cookies]
-IN_BODY = [body, either, embedded, several, raw, anything]
-ALL = [path, narrow, *IN_URL, *IN_HEADERS, *IN_BODY, mixed]
+Endpoints = list[Callable[..., Any]]
+IN_URL: Endpoints = [query, choices, encoded, checked, listed, closed, opened, named, perhaps, perhaps_open]
+IN_HEADERS: Endpoints = [header, signed, cookie, cookies]
+IN_BODY: Endpoints = [body, either, embedded, several, raw, anything]
+ALL: Endpoints = [path, narrow, *IN_URL, *IN_HEADERS, *IN_BODY, mixed]
 
 
 def declare(router: APIRouter, told: Told) -> None:

@@ -1,10 +1,11 @@
 """Two apps of one declaration: one of FastAPI's own routes, one of compiled ones. They answer alike."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.routing import APIRoute
@@ -122,8 +123,14 @@ async def _answer(app: FastAPI, asked: Asked, told: Told) -> Answered:
         ],
     }
 
+    async def body() -> AsyncIterator[Message]:
+        yield {"type": "http.request", "body": asked.body or b"", "more_body": False}
+        await anyio.sleep_forever()
+
+    received = body()
+
     async def receive() -> Message:
-        return {"type": "http.request", "body": asked.body or b"", "more_body": False}
+        return await anext(received)
 
     async def send(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -21,6 +21,7 @@ from fastapi.dependencies.models import (
     _is_coroutine_callable,
     _is_gen_callable,
 )
+from fastapi.dependencies.utils import get_dependant
 from fastapi.security import SecurityScopes
 from starlette.background import BackgroundTasks as StarletteBackgroundTasks
 from starlette.concurrency import run_in_threadpool
@@ -41,10 +42,12 @@ _CLEANUP_SCOPES = "fastapi_async_cleanup_scopes"
 class Work:
     """What one request's dependencies have come to: their values by slot, the errors, what they share."""
 
-    __slots__ = ("background", "body", "errors", "request", "response", "solved")
+    __slots__ = ("background", "body", "errors", "provider", "request", "response", "solved")
 
-    def __init__(self, request: Request, body: Any = Undefined) -> None:
+    def __init__(self, request: Request, provider: Any = None, body: Any = Undefined) -> None:
+        """`provider` is what has the `dependency_overrides`, an app; it is asked before each dependency."""
         self.request = request
+        self.provider = provider
         self.body = body
         self.errors: Errors = []
         self.solved: dict[int, Any] = {}
@@ -73,7 +76,7 @@ Run = Callable[[Work, Arguments], Awaitable[Any]]
 
 
 class Planner:
-    """Makes the plan of a signature. Dependencies that FastAPI caches as one share a slot."""
+    """Makes the plans of a route. Dependencies that FastAPI caches as one share a slot."""
 
     def __init__(self, *, embed: bool) -> None:
         self._embed = embed
@@ -87,9 +90,13 @@ class Planner:
             _special(dependant),
         )
 
+    def function(self, dependant: Dependant) -> "Function":
+        """Return the plan of a function that something depends on."""
+        return Function(self.signature(dependant), dependant)
+
     def _dependency(self, dependant: Dependant) -> "Dependency":
         slot = self._slots.setdefault(_get_cache_key(dependant=dependant), len(self._slots))
-        return Dependency(dependant, self.signature(dependant), slot)
+        return Dependency(dependant, slot, self)
 
 
 class Signature:
@@ -106,7 +113,7 @@ class Signature:
         self.dependencies = dependencies
         self.sources = sources
         self.special = special
-        self.once: bool = all(one.cached and one.signature.once for one in dependencies)
+        self.once: bool = all(one.cached and one.function.signature.once for one in dependencies)
         """Whether all that it depends on is called once a request."""
 
     async def arguments(self, work: Work) -> Arguments:
@@ -123,42 +130,73 @@ class Signature:
         return arguments
 
 
+class Function:
+    """A function that something depends on: its signature, and how it is called."""
+
+    __slots__ = ("coroutine", "run", "signature")
+
+    def __init__(self, signature: Signature, dependant: Dependant) -> None:
+        assert dependant.call is not None
+        self.signature = signature
+        self.run = _runner(dependant, dependant.call)
+        plain = dependant.concurrency is None and not _generates(dependant)
+        self.coroutine = dependant.call if plain and _is_coroutine_callable(dependant.call) else None
+        """What is awaited as it is; anything else is run."""
+
+
 class Dependency:
     """One place where a function depends on another."""
 
-    __slots__ = ("cached", "coroutine", "name", "run", "signature", "skipped", "slot")
+    __slots__ = ("_dependant", "_overriding", "_planner", "_slot", "cached", "function")
 
-    def __init__(self, dependant: Dependant, signature: Signature, slot: int) -> None:
-        assert dependant.call is not None
-        self.name = dependant.name
-        self.signature = signature
-        self.slot = slot
+    def __init__(self, dependant: Dependant, slot: int, planner: Planner) -> None:
+        self._dependant = dependant
+        self._slot = slot
+        self._planner = planner
+        self._overriding: tuple[Any, Function] | None = None
         self.cached = dependant.use_cache
-        self.skipped = self.cached and signature.once
-        """Whether nothing is to be done where it is solved already: what it was given cannot have changed."""
-        self.run = _runner(dependant, dependant.call)
-        limited = dependant.concurrency is not None
-        coroutine = not _generates(dependant) and _is_coroutine_callable(dependant.call)
-        self.coroutine = dependant.call if coroutine and not limited else None
+        self.function = planner.function(dependant)
 
     async def solve(self, work: Work, arguments: Arguments) -> None:
         """Put the dependency's value into the arguments of what depends on it, unless its own are wrong."""
-        solved = work.solved
-        slot = self.slot
-        if self.skipped and slot in solved:
+        name, slot, solved = self._dependant.name, self._slot, work.solved
+        function = self.function
+        if work.provider and work.provider.dependency_overrides:
+            function = self._override(work.provider.dependency_overrides)
+        elif slot in solved and self.cached and function.signature.once:
+            # What it was given then cannot have changed; FastAPI looks at it again, to the same end.
+            if name is not None:
+                arguments[name] = solved[slot]
+            return
+        errors = len(work.errors)
+        own = await function.signature.arguments(work)
+        if len(work.errors) > errors:
+            return
+        if self.cached and slot in solved:
             value = solved[slot]
         else:
-            errors = len(work.errors)
-            own = await self.signature.arguments(work)
-            if len(work.errors) > errors:
-                return
-            if self.cached and slot in solved:
-                value = solved[slot]
-            else:
-                value = await (self.run(work, own) if self.coroutine is None else self.coroutine(**own))
-                solved.setdefault(slot, value)
-        if self.name is not None:
-            arguments[self.name] = value
+            coroutine = function.coroutine
+            value = await (function.run(work, own) if coroutine is None else coroutine(**own))
+            solved.setdefault(slot, value)
+        if name is not None:
+            arguments[name] = value
+
+    def _override(self, overrides: dict[Any, Any]) -> Function:
+        """Return the plan of what overrides the dependency, or of itself, made as FastAPI makes it then."""
+        original = self._dependant
+        assert original.call is not None
+        call = overrides.get(original.call, original.call)
+        if self._overriding is None or self._overriding[0] is not call:
+            dependant = get_dependant(
+                path=original.path or "",
+                call=call,
+                name=original.name,
+                parent_oauth_scopes=_get_oauth_scopes(dependant=original),
+                scope=original.scope,
+                concurrency=original.concurrency,
+            )
+            self._overriding = call, self._planner.function(dependant)
+        return self._overriding[1]
 
 
 def _sources(dependant: Dependant, *, embed: bool) -> tuple[Source, ...]:
@@ -235,7 +273,7 @@ def _entering(dependant: Dependant, call: Callable[..., Any]) -> Run:
 
 
 class _Shielded(AbstractAsyncContextManager[Any]):
-    """Closes a dependency in full, although its request is cancelled; as FastAPI's context manager does it."""
+    """Closes a dependency in full although its request is cancelled, as FastAPI's context manager does."""
 
     __slots__ = ("manager", "scope", "shielded")
 

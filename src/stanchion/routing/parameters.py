@@ -13,6 +13,7 @@ from typing import Any
 from fastapi._compat import ModelField, Undefined, field_annotation_is_sequence, get_missing_field_error
 from fastapi._compat.v2 import _regenerate_error_with_loc, get_cached_model_fields
 from fastapi.dependencies.utils import (
+    _get_form_models,
     _get_multidict_extras,
     _get_param_aliases,
     _get_param_model,
@@ -52,7 +53,8 @@ def reader(field: ModelField) -> Reader:
 
 def body_readers(fields: Sequence[ModelField], *, embed: bool) -> tuple[Reader, ...]:
     """Return the readers of the parameters that are in the body: one is all of it, unless it is embedded."""
-    if len(fields) == 1 and not embed and not _should_embed_body_fields(list(fields)):
+    whole = len(fields) == 1 and not embed and not _should_embed_body_fields(list(fields))
+    if whole and not _get_form_models(fields[0]):  # a form, where something is overridden that read none
         return (checker(fields[0], ("body",)),)
     return tuple(_member_reader(field) for field in fields)
 

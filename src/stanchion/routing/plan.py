@@ -59,7 +59,7 @@ class Plan:
         self._dependant = route.dependant
         self._call = route.dependant.call
         self._dependencies = list(route.dependant.dependencies)
-        self._overrides = route.dependency_overrides_provider if self._dependencies else None
+        self._provider = route.dependency_overrides_provider
         self._signature = Planner(embed=route._embed_body_fields).signature(route.dependant)
         strict = route.strict_content_type
         self._read = route.body_field and body_reader(
@@ -84,7 +84,7 @@ class Plan:
         """Answer a request. What only FastAPI's own handler knows how to serve is handed to it."""
         if self.reason is not None or not self._usual(request):
             return await self._own(request)
-        work = Work(request, Undefined if self._read is None else await self._read(request))
+        work = Work(request, self._provider, Undefined if self._read is None else await self._read(request))
         arguments = await self._signature.arguments(work)
         if work.errors:
             body = None if work.body is Undefined else work.body
@@ -92,11 +92,10 @@ class Plan:
         return await self._answer(work, arguments)
 
     def _usual(self, request: Request) -> bool:
-        """Tell whether nothing is overridden, as tests do, no telemetry watches, and the request is ordinary."""
+        """Tell whether no telemetry watches, and the request has what FastAPI's own handler asks for."""
         scope = request.scope
         return (
-            not (self._overrides and self._overrides.dependency_overrides)
-            and _get_request_telemetry() is None
+            _get_request_telemetry() is None
             and isinstance(scope.get(_HANDLER_STACK), AsyncExitStack)
             and isinstance(scope.get(REQUEST_STACK), AsyncExitStack)
             and isinstance(scope.get(FUNCTION_STACK), AsyncExitStack)

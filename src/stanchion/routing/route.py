@@ -84,5 +84,7 @@ def survey(app: FastAPI | APIRouter) -> Iterator[Surveyed]:
 
 
 def _reason(place: Any) -> str | None:
-    outcome = unproven() or getattr(place, _OUTCOME, "a handler of its own took the place of this one")
+    if reason := unproven():
+        return reason
+    outcome: Plan | str = getattr(place, _OUTCOME, "its class has a handler of its own")
     return outcome if isinstance(outcome, str) else outcome.reason
