@@ -88,6 +88,23 @@ def test_a_change_reloads(backend: Path, dev: Any) -> None:
 
 
 @pytest.mark.slow
+def test_models_ahead_of_the_schema_are_told(backend: Path, dev: Any) -> None:
+    (backend / "models.py").write_text(
+        "from sqlmodel import Field, SQLModel\n\n\n"
+        'class Person(SQLModel, table=True):\n    __tablename__ = "people"\n\n'
+        "    id: int | None = Field(None, primary_key=True)\n    email: str | None = None\n"
+        "    name: str | None = None\n"
+    )
+    running = dev()
+    running.until(lambda: "stanchion migrate new" in running.err)
+    assert (
+        "- column people.name is in models.py, but not in the database\n"
+        'The models and the schema differ: run `stanchion migrate new "what changed"`.\n'
+    ) in running.err
+    assert running.get().status == 200
+
+
+@pytest.mark.slow
 def test_an_installation_beside_it_is_no_change(backend: Path, dev: Any) -> None:
     package = backend / ".venv" / "lib" / "package.py"
     package.parent.mkdir(parents=True)

@@ -290,3 +290,16 @@ def test_a_cursor_belongs_to_its_filters_and_its_order(served: Served) -> None:
             assert (refused.status_code, refused.json()["error"]) == (422, "invalid_cursor"), (old, new)
 
     served.run(work)
+
+
+@pytest.mark.parametrize("sort", ["titel", "word,-titel", "--word", "-", "word,", ",", "WORD"])
+def test_an_order_that_is_not_declared_names_those_that_are(served: Served, sort: str) -> None:
+    async def work(caller: httpx2.AsyncClient) -> None:
+        refused = await caller.get("/rows", params={"sort": sort})
+        assert refused.status_code == 422
+        (error,) = refused.json()["errors"]
+        assert (error["loc"], error["type"]) == (["query", "sort"], "unknown_sort")
+        name = next(one for one in (part.removeprefix("-") for part in sort.split(",")) if one not in SORTED)
+        assert error["msg"].startswith(f"Cannot be sorted by '{name}': name one of id, ")
+
+    served.run(work)

@@ -35,7 +35,7 @@ def upgrade(
     for label in ran:
         typer.echo(f"Migrated: {label}.")
     if not ran:
-        typer.echo("The schema is current.")
+        typer.echo("Every revision has run: `stanchion migrate --check` compares the models.")
 
 
 @migrate.command()
@@ -57,20 +57,25 @@ def new(
     typer.echo(f"Wrote {_short(path)}: read it, then run `stanchion migrate`.")
 
 
-def _check(url: str, app_dir: Path) -> None:
+def differing(url: str, app_dir: Path) -> tuple[list[str], str]:
+    """Return what stands between the models and the database, and what to do about it."""
     from stanchion.database import migrations
     from stanchion.database.schema import state
 
     differences = migrations.check(url, app_dir)
-    for line in differences:
-        typer.echo(f"- {line}")
-    if not differences:
-        typer.echo("The schema is current, and the models agree with it.")
-        return
-    raise Failure(
+    return differences, (
         state(url, app_dir).advice
         or 'The models and the schema differ: run `stanchion migrate new "what changed"`.'
     )
+
+
+def _check(url: str, app_dir: Path) -> None:
+    differences, advice = differing(url, app_dir)
+    for line in differences:
+        typer.echo(f"- {line}")
+    if differences:
+        raise Failure(advice)
+    typer.echo("The schema is current, and the models agree with it.")
 
 
 def _short(path: Path) -> Path:

@@ -3,11 +3,15 @@
 import gc
 import sys
 import traceback
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
 
 import typer
 from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
 
+from stanchion.cli.environment import Environment
 from stanchion.cli.failure import is_explained
 
 REFUSED = 78
@@ -22,6 +26,8 @@ class AppConfig(Config):
     """
 
     announcement = ""
+    compared: Path | None = None
+    """The app's directory, where its models are to be compared with the database once it is loaded."""
 
     def load(self) -> None:
         """Load the app. Raises SystemExit with the status that this process's supervisor understands."""
@@ -33,6 +39,8 @@ class AppConfig(Config):
             gc.freeze()
             if self.announcement:
                 typer.echo(self.announcement)
+            if self.compared:
+                Thread(target=_compare, args=(self.compared,), daemon=True).start()
         except Exception as exc:
             if is_explained(exc):
                 sys.stderr.write(f"{exc}\n")
@@ -46,3 +54,14 @@ class AppConfig(Config):
     def _failed(self) -> int:
         # A supervisor starts any other failure over, again and again.
         return STARTUP_FAILURE if self.use_subprocess else 1
+
+
+def _compare(app_dir: Path) -> None:
+    """Say what the models have and the database has not, before a request meets it."""
+    from stanchion.cli.migrate import differing
+    from stanchion.database.schema import SchemaError
+
+    with suppress(SchemaError):  # it is no fault of the app's, which was loaded
+        lines, advice = differing(Environment().database_url(), app_dir)
+        if lines:
+            sys.stderr.write("".join(f"- {line}\n" for line in lines) + f"{advice}\n")

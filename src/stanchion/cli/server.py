@@ -61,6 +61,7 @@ def serve_reloading(app_dir: Path, listener: socket.socket, announcement: str) -
         proxy_headers=False,
         announcement=announcement,
     )
+    config.compared = app_dir
     supervisor = _Reload(config, Server(config).run, [listener])
     supervisor.run()
     if supervisor.refused:

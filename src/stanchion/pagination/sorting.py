@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, TypeAdapter, create_model
-from pydantic_core import to_jsonable_python
+from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, WithJsonSchema, create_model
+from pydantic_core import PydanticCustomError, to_jsonable_python
 from sqlalchemy import (
     ColumnElement,
     Float,
@@ -176,8 +176,21 @@ class Sorting:
             f"Columns, separated by commas; a minus turns one around. One of {', '.join(self._keys)}. "
             f"{self._primary.name} ends every order, so that it is total; a missing value is the largest."
         )
-        field = Field("", pattern=f"^({one}(,{one})*)?$", description=description, examples=[""])
-        return create_model(name, __base__=base, sort=(str, field))
+        shape = WithJsonSchema({"type": "string", "pattern": f"^({one}(,{one})*)?$"})
+        field = Field("", description=description, examples=[""])
+        return create_model(
+            name, __base__=base, sort=(Annotated[str, AfterValidator(self._checked), shape], field)
+        )
+
+    def _checked(self, text: str) -> str:
+        for part in text.split(",") if text else ():
+            if part.removeprefix("-") not in self._keys:
+                raise PydanticCustomError(
+                    "unknown_sort",
+                    "Cannot be sorted by '{name}': name one of {names}",
+                    {"name": part.removeprefix("-"), "names": ", ".join(self._keys)},
+                )
+        return text
 
     def order(self, text: str = "") -> Order:
         """Return the order that `-created_at,title` stands for, with the primary key at its end.
