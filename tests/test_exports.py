@@ -118,7 +118,7 @@ MODULES = {
     "schemas": {"Text", "email_key"},
     "settings": {"Settings", "SettingsError"},
     "signing": {"Signer", "sign_with", "signer_of"},
-    "tickets": {"PARAMETER", "TicketError", "bearer", "issue", "take"},
+    "tickets": {"PARAMETER", "TicketError", "bearer", "is_reading", "issue", "reads", "take"},
 }
 
 

@@ -12,6 +12,7 @@ from stanchion.signing import signer_of
 
 PARAMETER = "ticket"
 _TAKEN = "stanchion.ticket"
+_READS = "stanchion.reads"
 
 
 class TicketError(UnauthorizedError):
@@ -59,6 +60,16 @@ def bearer(connection: HTTPConnection) -> Caller | None:
     if expires_at <= datetime.now(UTC).timestamp():
         raise TicketError
     return Caller(key_id, user_id)
+
+
+async def reads(connection: HTTPConnection) -> None:
+    """Say that a request changes nothing, whatever its method: a dependency, before the guard's."""
+    connection.scope[_READS] = True
+
+
+def is_reading(connection: HTTPConnection) -> bool:
+    """Tell whether a request has been said to change nothing."""
+    return connection.scope.get(_READS, False) is True
 
 
 def _purpose(path: str) -> str:

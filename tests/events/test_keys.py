@@ -15,6 +15,7 @@ from stanchion.caller import Caller
 from stanchion.database import Database
 from stanchion.events.reader import Reader
 from stanchion.events.subscriber import Audience, Subscriber
+from stanchion.security.keys import ALL_SCOPES, Scope
 from stanchion.testing import client
 
 pytestmark = pytest.mark.anyio
@@ -22,10 +23,12 @@ pytestmark = pytest.mark.anyio
 SECRETS = "/secrets/events"
 
 
-async def key_of(feeds: Feeds, user_id: int | None) -> tuple[int, str]:
+async def key_of(feeds: Feeds, user_id: int | None, *scopes: Scope) -> tuple[int, str]:
     """Return the id of a new key, and the key."""
     async with feeds.database.transaction() as session:
-        key, secret = await security.create(session, user_id=user_id, name="test")
+        key, secret = await security.create(
+            session, user_id=user_id, name="test", scopes=scopes or ALL_SCOPES
+        )
     return key.id, secret
 
 
@@ -67,6 +70,21 @@ async def test_a_ticket_opens_what_its_key_does(feeds: Feeds) -> None:
         # What a server's own log prints of the request is made of this.
         assert b"ticket" not in one.scope["query_string"]
         assert one.scope["query_string"] == query.partition("ticket=")[0].encode() + b"b=" * ("b=" in query)
+
+
+async def test_a_ticket_is_for_who_may_read(feeds: Feeds) -> None:
+    _, reader = await key_of(feeds, 5, "read")
+    _, writer = await key_of(feeds, 5, "write")
+    ticket = (await ticket_of(feeds, reader))["ticket"]
+    async with following(feeds.app, SECRETS, f"ticket={ticket}") as one:
+        await feeds.write("a", topic="secret", owner_id=5)
+        await one.has(1)
+    async with client(feeds.app, headers={"X-API-Key": writer}) as caller:
+        refused = await caller.post(f"{SECRETS}/ticket")
+    assert (refused.status_code, refused.json()["error"]) == (403, "scope_missing")
+    async with following(feeds.app, SECRETS, X_API_Key=writer) as one:
+        await one.until(lambda one: one.is_ended)
+    assert one.status == 403
 
 
 @pytest.mark.parametrize("query", ["ticket=", "ticket=nonsense", "ticket=a&ticket=b"])

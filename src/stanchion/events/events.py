@@ -191,15 +191,21 @@ class Events:
     def ticket(self, *, caller: Dependency) -> Callable[..., Any]:
         """Return a dependency that gives a Ticket, which a POST below the feed's path returns.
 
-        The ticket of `POST /words/events/ticket` is for `GET /words/events`, and for whoever asked for it.
+        The ticket of `POST /words/events/ticket` is for `GET /words/events`, and for whoever asked for it. A
+        key that may only read gets one; not where the router asks the same `caller` before, of every POST.
         """
 
-        async def ticket(request: Request, _caller: Any) -> Ticket:
+        async def ticket(request: Request, _caller: Any, _reads: None) -> Ticket:
             path = request.scope["path"].rstrip("/").rpartition("/")[0]
             text, expires_at = tickets.issue(request, path, _caller, self._ticket_lifetime)
             return Ticket(ticket=text, expires_at=expires_at)
 
-        return _with_parameters(ticket, {"request": Request, "_caller": Annotated[Any, Depends(caller)]})
+        # In this order: what the caller is asked for depends on what this is.
+        asked = {
+            "_reads": Annotated[None, Depends(tickets.reads)],
+            "_caller": Annotated[Any, Depends(caller)],
+        }
+        return _with_parameters(ticket, {"request": Request, **asked})
 
     def lag(self) -> float:
         """Return for how many seconds events that this process follows have waited; 0.0 where none does."""

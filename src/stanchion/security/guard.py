@@ -15,7 +15,7 @@ from stanchion.caller import Caller
 from stanchion.database import Database
 from stanchion.errors import DomainError, ForbiddenError, InvalidError, UnauthorizedError
 from stanchion.security.keys import ApiKey, active_ids, api_keys, digest, find, prefix
-from stanchion.tickets import TicketError, bearer
+from stanchion.tickets import TicketError, bearer, is_reading
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
@@ -43,8 +43,9 @@ class KeyGuard:
 
     Raises UnauthorizedError (401) for no key, an unknown, expired or revoked one, or two
     that differ; ForbiddenError (403) for a user's key that names somebody else, or a key
-    without the scope: `read` for GET and HEAD, `write` for the rest; InvalidError (422)
-    for an `X-User-ID` that is empty, repeated, no id, or nobody's.
+    without the scope: `read` for GET and HEAD, and for what `stanchion.tickets.reads` stands
+    before, such as asking for a ticket; `write` for the rest; InvalidError (422) for an
+    `X-User-ID` that is empty, repeated, no id, or nobody's.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class KeyGuard:
             return await self._service(None, _named_user(request))
         key = await self._stored(credential)
         named = _named_user(request)
-        scope = "read" if request.method in _READING else "write"
+        scope = "read" if request.method in _READING or is_reading(request) else "write"
         if scope not in key.scopes:
             _refuse(ForbiddenError(f"This key may not {scope}.", "scope_missing"), prefix=key.prefix)
         if key.user_id is None:
