@@ -7,7 +7,7 @@ this worker's, and nothing is written.
 import json
 import secrets
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -189,7 +189,7 @@ async def fail(
     executor: Executor, lease: Lease, progress: Progress, error: Failure, retry_in: float | None
 ) -> bool:
     """Write that a run has failed: to be tried again in so many seconds, or for good; False if lost."""
-    text = json.dumps({"type": error.type, "message": error.message, "trace": error.trace})
+    text = json.dumps(asdict(error))
     end = _over(Status.failed) if retry_in is None else _waiting(retry_in)
     values = {**end, **progress.values, "error": text}
     return (await executor.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None

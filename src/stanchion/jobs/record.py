@@ -12,11 +12,15 @@ from stanchion.jobs.table import Status
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt failed: the exception's type, its message, and the end of its traceback."""
+    """Why an attempt failed: the exception's type, its message, the end of its traceback.
+
+    `details` are those of a GiveUpError.
+    """
 
     type: str
     message: str
     trace: str
+    details: Any = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import anyio
 import structlog
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from stanchion.database import Database
 from stanchion.jobs import leases
@@ -144,6 +144,11 @@ def _pause(backoff: float, attempt: int) -> float:
 
 def _failure(exc: BaseException) -> Failure:
     trace = "".join(traceback.format_exception(exc))
-    texts = {"message": str(exc), "trace": trace}
-    safe = redact(None, "", dict(texts))
-    return Failure(type=type(exc).__name__, message=safe["message"][:_MESSAGE], trace=safe["trace"][-_TRACE:])
+    details = to_jsonable_python(exc.details, fallback=str) if isinstance(exc, GiveUpError) else None
+    safe = redact(None, "", {"message": str(exc), "trace": trace, "details": details})
+    return Failure(
+        type=type(exc).__name__,
+        message=safe["message"][:_MESSAGE],
+        trace=safe["trace"][-_TRACE:],
+        details=safe["details"],
+    )
