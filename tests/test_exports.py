@@ -82,7 +82,7 @@ NAMES = {
         "add_links",
         "refuse_unknown",
     },
-    "stanchion.resource": {"Access", "Resource"},
+    "stanchion.resource": {"MEDIA_TYPES", "Access", "FileFormat", "Resource"},
     "stanchion.security": {
         "ApiKey",
         "Caller",

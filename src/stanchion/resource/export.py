@@ -49,6 +49,14 @@ class Batch:
     is_last: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a file: how many rows it has, and its bytes, about a megabyte at the most."""
+
+    rows: int
+    content: bytes
+
+
 @dataclass(frozen=True)
 class Walk:
     """The rows of a list in their order, a batch at a time, each in a short transaction of its own.
@@ -83,10 +91,7 @@ def export(resource: "Resource[Any]") -> Endpoint:
     sorting, filters = listing.sorting, listing.filters
     query_type = sorting.query(ExportQuery, name)
     query_type = query_type if filters is None else filters.query(query_type, name)
-    formats: dict[str, Format] = {
-        "ndjson": JSONLines(),
-        "csv": table(resource.response, resource.create),
-    }
+    by_name = formats(resource)
     many, plural = resource.table.plural.replace("_", " "), resource.table.plural
     file = re.sub(r"[^A-Za-z0-9_-]", "_", plural)
 
@@ -96,9 +101,9 @@ def export(resource: "Resource[Any]") -> Endpoint:
         walk = Walk(opened, access, where, sorting.order(query.sort))
         # Before the response begins: what the database refuses here still has an answer of its own.
         first = await walk.first()
-        chosen = formats[query.format]
+        chosen = by_name[query.format]
         return StreamingResponse(
-            _encoded(resource, walk, first, chosen),
+            _contents(pieces(resource, walk, first, chosen)),
             media_type=chosen.media_type,
             headers={"Content-Disposition": f'attachment; filename="{file}.{query.format}"'},
         )
@@ -124,9 +129,14 @@ def export(resource: "Resource[Any]") -> Endpoint:
         "/export",
         call,
         f"Export {many}",
-        responses={200: _documented(resource, formats.values(), file)},
+        responses={200: _documented(resource, by_name.values(), file)},
         options={"response_class": StreamingResponse},
     )
+
+
+def formats(resource: "Resource[Any]") -> dict[Name, Format]:
+    """Return the formats that the rows of a resource leave in."""
+    return {"ndjson": JSONLines(), "csv": table(resource.response, resource.create)}
 
 
 def table(response: type[BaseModel], create: type[BaseModel] | None) -> Table:
@@ -138,10 +148,14 @@ def table(response: type[BaseModel], create: type[BaseModel] | None) -> Table:
     return Table(columns(response), told_empty(create), mixed)
 
 
-async def _encoded(
-    resource: "Resource[Any]", walk: Walk, batch: Batch, chosen: Format
-) -> AsyncIterator[bytes]:
-    """Give the rows from the first batch on. What fails here ends the connection: no file looks complete."""
+async def _contents(found: AsyncIterator[Piece]) -> AsyncIterator[bytes]:
+    """Give what is sent. What fails here ends the connection: no file looks complete."""
+    async for piece in found:
+        yield piece.content
+
+
+async def pieces(resource: "Resource[Any]", walk: Walk, batch: Batch, chosen: Format) -> AsyncIterator[Piece]:
+    """Give the rows from the first batch on, in a format."""
 
     def encode(begin: bytes = b"") -> bytes:
         return begin + chosen.encode([resource.shown(row) for row in batch.rows])
@@ -149,12 +163,12 @@ async def _encoded(
     limit = FIRST
     # In a thread: of a thousand rows it takes tens of milliseconds.
     encoded = await anyio.to_thread.run_sync(encode, chosen.begin())
-    yield encoded
+    yield Piece(len(batch.rows), encoded)
     while not batch.is_last:
         limit = max(1, min(BATCH, _GROWTH * limit, _AT_ONCE * len(batch.rows) // len(encoded)))
         batch = await walk.after(batch, limit)
         encoded = await anyio.to_thread.run_sync(encode)
-        yield encoded
+        yield Piece(len(batch.rows), encoded)
 
 
 def _documented(resource: "Resource[Any]", formats: Any, file: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ Name = Literal["ndjson", "csv"]
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
+MEDIA_TYPES: dict[Name, str] = {"ndjson": NDJSON, "csv": CSV}
 
 
 class Format(Protocol):

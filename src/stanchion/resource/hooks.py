@@ -7,7 +7,9 @@ from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends
 from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from stanchion.caller import Caller
 from stanchion.resource.access import Access
 from stanchion.resource.signature import given, typed
 from stanchion.resource.table import Described
@@ -94,8 +96,23 @@ class Hooks(Generic[Row]):
             values=values,
             changes=changes,
             references=references,
-            embedded={name: found[f"with_{name}"] for name in self.embedded},
+            embedded={name: found[f"with_{name}"] for name in self.embedded if f"with_{name}" in found},
         )
+
+    def reach(self, session: AsyncSession, caller: Caller | None, *, writing: bool = False) -> Access[Row]:
+        """Return what a caller may reach where no request is asking.
+
+        Raises ValueError where only a request can say it: by the project's own dependencies.
+        """
+        asked = ("scope", "authorize", "values", "update_values") if writing else ("scope",)
+        if set_ := [name for name in asked if getattr(self, name) is not None]:
+            raise ValueError(f"Without a request nobody can ask {self.table.model.__name__}'s {set_[0]!r}.")
+        if self.owner and caller is None:
+            raise ValueError(f"The rows of {self.table.model.__name__} have owners: say whose, `caller=`.")
+        found: dict[str, Any] = {"session": session, "caller": caller}
+        if writing:
+            found |= {f"at_{name}": one.reach(session, caller) for name, one in self.references.items()}
+        return self._access(found, with_deleted=False)
 
     def _filled(self, values: Mapping[str, Any] | None) -> dict[str, Any]:
         for name in values or ():

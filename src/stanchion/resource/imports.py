@@ -22,12 +22,12 @@ from stanchion.errors import (
 from stanchion.resource.access import Access
 from stanchion.resource.endpoints import Endpoint
 from stanchion.resource.filing import Filing
-from stanchion.resource.formats import CSV, NDJSON, JSONLines, Table
+from stanchion.resource.formats import CSV, MEDIA_TYPES, NDJSON, JSONLines, Table
 from stanchion.resource.intake import MOST, Intake
 from stanchion.resource.interval import let_go
 from stanchion.resource.lines import Lines
 from stanchion.resource.names import fields
-from stanchion.resource.records import CSVReader, JSONReader, Reader
+from stanchion.resource.records import Reader, readers
 from stanchion.resource.sample import sample
 from stanchion.resource.signature import given, typed
 from stanchion.stack import function_stack
@@ -76,10 +76,7 @@ class Imported(BaseModel):
 def import_(resource: "Resource[Any]", create: type[BaseModel]) -> Endpoint:
     """POST /import: new rows of the caller's, from JSON lines or CSV."""
     many = resource.table.plural.replace("_", " ")
-    readers: dict[str, Reader] = {
-        NDJSON: JSONReader(create, resource.response),
-        CSV: CSVReader(create, resource.response),
-    }
+    by_type = {MEDIA_TYPES[name]: one for name, one in readers(create, resource.response).items()}
 
     async def rows(intake: Intake, access: Access[Any]) -> Imported:
         await Filing(resource, access, intake).write()
@@ -96,7 +93,7 @@ def import_(resource: "Resource[Any]", create: type[BaseModel]) -> Endpoint:
         f"import_{resource.table.plural}",
         doc,
         # In this order: what checks and fills is asked in the transaction that writes, and not before.
-        {"intake": _intake(resource, readers), "access": resource.hooks.writing},
+        {"intake": _intake(resource, by_type), "access": resource.hooks.writing},
     )
     errors: list[DomainError] = [ContentTooLargeError(), UnsupportedMediaTypeError(), _example(create)]
     errors += [ConflictError()] if resource.can_conflict else []
@@ -111,7 +108,7 @@ def import_(resource: "Resource[Any]", create: type[BaseModel]) -> Endpoint:
         Imported,
         runs_once=True,
         # The limit of the app is not for files; there is one of their own.
-        options={"openapi_extra": {"requestBody": _body(readers, create)}, "max_body_size": sys.maxsize},
+        options={"openapi_extra": {"requestBody": _body(by_type, create)}, "max_body_size": sys.maxsize},
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from stanchion.resource.cells import unguarded
+from stanchion.resource.formats import Name
 from stanchion.resource.kinds import NULL, READINGS, kinds, of_cells
 from stanchion.resource.lines import LONGEST
 from stanchion.resource.names import aliases, columns, fields
@@ -175,6 +176,11 @@ class CSVRecords:
             else:
                 continue
             self._stopped = True
+
+
+def readers(create: type[BaseModel], response: type[BaseModel]) -> dict[Name, Reader]:
+    """Return what reads each format."""
+    return {"ndjson": JSONReader(create, response), "csv": CSVReader(create, response)}
 
 
 def _valid(number: int, read: Callable[[], BaseModel], passed: Collection[str] = ()) -> Record:

@@ -1,6 +1,15 @@
 """Resource: the endpoints of one table, built from the parts below."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
@@ -26,8 +35,9 @@ from stanchion.resource.bulk import BulkWriter
 from stanchion.resource.bulk_endpoints import Bulk
 from stanchion.resource.embedding import Embedding
 from stanchion.resource.endpoints import Endpoint
-from stanchion.resource.export import export
+from stanchion.resource.export import Piece, export
 from stanchion.resource.feed import feed, ticket
+from stanchion.resource.formats import Name
 from stanchion.resource.hooks import Dependency, Hooks
 from stanchion.resource.imports import import_
 from stanchion.resource.names import shown
@@ -35,7 +45,9 @@ from stanchion.resource.parameters import Parameters
 from stanchion.resource.paths import CONVERTOR
 from stanchion.resource.route import WritingRoute
 from stanchion.resource.signature import typed
+from stanchion.resource.sources import Opener
 from stanchion.resource.table import Described, name_of
+from stanchion.resource.transfer import export_rows, import_rows
 from stanchion.resource.writing import Writer
 
 Row = TypeVar("Row")
@@ -255,6 +267,32 @@ class Resource(Generic[Row]):
         """
         if self.announcer is not None:
             await self.announcer.tell(session, kind, rows, caller)
+
+    async def import_rows(
+        self,
+        session: Callable[[], Awaitable[AsyncSession]],
+        chunks: AsyncIterable[bytes],
+        *,
+        format: Name = "ndjson",
+        caller: Caller | None = None,
+    ) -> int:
+        """Make rows of the lines of a file as POST /import does, in a job; return how many: all or none.
+
+        `session` is asked when the file has been read and checked, for the session that writes: a job's
+        `context.session`. Raises DomainError, whose `errors` name the bad lines, and ValueError where the
+        resource has `scope`, `authorize`, `values` or `update_values`, which only a request can be asked.
+        """
+        return await import_rows(self, session, chunks, format, caller)
+
+    def export_rows(
+        self, opened: Opener, *, format: Name = "ndjson", caller: Caller | None = None
+    ) -> AsyncIterator[Piece]:
+        """Give all rows that the caller may see as the pieces of a file, as GET /export does, in a job.
+
+        `opened` opens a session for each piece, `database.read`. Raises ValueError where the resource has
+        a `scope`, which only a request can be asked.
+        """
+        return export_rows(self, opened, format, caller)
 
     def _announcer(self, response: type[BaseModel]) -> Announcer | None:
         # Whether a row that a scope narrows may be seen cannot be asked once it is gone.
