@@ -7,6 +7,7 @@ FILES = (
     "README.md",
     "database.py",
     "dependencies.py",
+    "files.py",
     "jobs.py",
     "main.py",
     "migrations/versions/0001_initial.py",
@@ -15,6 +16,7 @@ FILES = (
     "requirements.txt",
     "routers/__init__.py",
     "routers/actions.py",
+    "routers/files.py",
     "routers/keys.py",
     "routers/stream.py",
     "routers/todos.py",
@@ -24,6 +26,7 @@ FILES = (
     "tests/conftest.py",
     "tests/test_actions.py",
     "tests/test_contract.py",
+    "tests/test_files.py",
     "tests/test_todos.py",
     "tests/test_users.py",
 )

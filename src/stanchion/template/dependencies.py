@@ -41,14 +41,15 @@ class UserNotFoundError(NotFoundError):
     default_code = "user_not_found"
 
 
+idempotency = Idempotency(database, caller=get_api_key, lifetime=timedelta(hours=settings.IDEMPOTENCY_HOURS))
+
+
 class Resource(stanchion.Resource[Row]):
     """The endpoints of a table, with this backend's session, callers, replies and change feed."""
 
     session = get_session
     caller = get_api_key
-    idempotency = Idempotency(
-        database, caller=get_api_key, lifetime=timedelta(hours=settings.IDEMPOTENCY_HOURS)
-    )
+    idempotency = idempotency
     events = Events(database)
 
 

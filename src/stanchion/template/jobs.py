@@ -1,48 +1,104 @@
 """Background jobs: what takes longer than a request may, and must not be lost. Workers run them."""
 
-from sqlalchemy.exc import IntegrityError
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+
 from sqlmodel import col, delete, func, select, update
 
 from database import database
 from dependencies import owned
-from models import Todo, TodoStatus
+from files import find_file, read_parts
+from models import File, FilePart, Todo, TodoStatus
 from routers.todos import todos
 from stanchion.database import now
+from stanchion.errors import DomainError, UnavailableError
 from stanchion.jobs import GiveUpError, JobContext, Jobs
+from stanchion.resource import FileFormat
 from stanchion.security import Caller
 
 jobs = Jobs(database)
 
+AT_ONCE = 1000
+"""Todos that one statement archives, at the most."""
+
+
+@dataclass
+class Outcome:
+    """What came of an action."""
+
+    affected: int
+    file_id: int | None = None
+
 
 @jobs.job()
-async def complete_all(context: JobContext, owner_id: int | None) -> int:
-    """Complete all todos of an owner, and return how many."""
+async def archive_completed(context: JobContext, owner_id: int | None) -> Outcome:
+    """Archive the completed todos of an owner."""
     caller = Caller(None, owner_id)
-    mine = owned(Todo.owner_id, caller), col(Todo.status) == TodoStatus.active
-    changes = {"status": TodoStatus.completed, "version": col(Todo.version) + 1, "updated_at": now()}
+    completed = col(Todo.status) == TodoStatus.completed, col(Todo.archived).is_(False)
+    mine = owned(Todo.owner_id, caller), *completed
     async with database.read() as reader:
         total = (await reader.scalars(select(func.count()).select_from(Todo).where(*mine))).one()
-    await context.progress(0, total, "Completing")
+    await context.progress(0, total, "Archiving")
+    some = select(col(Todo.id)).where(*mine).order_by(col(Todo.id)).limit(AT_ONCE).with_for_update()
+    changes = {"archived": True, "version": col(Todo.version) + 1, "updated_at": now()}
+    archive = update(Todo).where(col(Todo.id).in_(some)).values(changes).returning(Todo)
     # It commits together with the end of the job, when the function has returned: once, and all of it.
     session = await context.session()
-    changed = (await session.scalars(update(Todo).where(*mine).values(changes).returning(Todo))).all()
-    await todos.announce(session, "updated", changed, caller)
-    affected = len(changed)
-    await context.progress(affected, affected)
-    return affected
+    affected = 0
+    while archived := (await session.scalars(archive)).all():
+        await todos.announce(session, "updated", archived, caller)
+        affected += len(archived)
+        await context.progress(affected, max(affected, total), "Archiving")
+    return Outcome(affected)
 
 
 @jobs.job()
-async def clear_completed(context: JobContext, owner_id: int | None) -> int:
-    """Delete the completed todos of an owner, and return how many."""
+async def import_file(context: JobContext, owner_id: int | None, file_id: int) -> Outcome:
+    """Make todos of the lines of a file: all of them, or none where one is bad."""
     caller = Caller(None, owner_id)
-    mine = owned(Todo.owner_id, caller), col(Todo.status) == TodoStatus.completed
-    session = await context.session()
+    async with database.read() as reader:
+        file = await find_file(reader, file_id, caller)
+    if file is None:
+        raise GiveUpError("There is no such file, or no longer.")
+
+    async def parts() -> AsyncIterator[bytes]:
+        read = 0
+        async for part in read_parts(file):
+            yield part
+            read += len(part)
+            await context.progress(read, file.size, "Reading")
+
     try:
-        deleted = (await session.scalars(delete(Todo).where(*mine).returning(Todo))).all()
-    except IntegrityError as exc:
-        raise GiveUpError("Something still refers to one of the todos.") from exc
-    await todos.announce(session, "deleted", deleted, caller)
-    affected = len(deleted)
-    await context.progress(affected, affected)
-    return affected
+        made = await todos.import_rows(context.session, parts(), format=file.format, caller=caller)
+    except UnavailableError:
+        raise  # another attempt may help
+    except DomainError as exc:
+        raise GiveUpError(exc.message, details=exc.extensions) from exc
+    return Outcome(made)
+
+
+@jobs.job()
+async def build_export(context: JobContext, owner_id: int | None, format: FileFormat) -> Outcome:
+    """Write the todos of an owner to a file, which is there for its owner when all of it is written."""
+    async with database.transaction() as session:
+        session.add(file := File(owner_id=owner_id, format=format))
+    assert file.id is not None
+    number = size = rows = 0
+    async for piece in todos.export_rows(database.read, format=format, caller=Caller(None, owner_id)):
+        # Each in a transaction of its own: nobody waits for the whole, and of the whole nothing is in memory.
+        async with database.transaction() as session:
+            session.add(FilePart(file_id=file.id, number=number, content=piece.content))
+        number, size, rows = number + 1, size + len(piece.content), rows + piece.rows
+        await context.progress(rows, message="Writing")
+    session = await context.session()
+    await session.execute(update(File).where(col(File.id) == file.id).values(size=size))
+    return Outcome(rows, file.id)
+
+
+@jobs.cron("20 3 * * *")
+async def delete_old_files() -> int:
+    """Delete files that are a week old, those that an attempt left unfinished among them; return how many."""
+    async with database.transaction() as session:
+        old = delete(File).where(col(File.created_at) < now() - timedelta(days=7)).returning(col(File.id))
+        return len((await session.scalars(old)).all())

@@ -7,7 +7,7 @@ from fastapi import FastAPI
 
 from database import database
 from jobs import jobs
-from routers import actions, keys, stream, todos, users
+from routers import actions, files, keys, stream, todos, users
 from schemas import Welcome
 from settings import settings
 from stanchion import install
@@ -29,7 +29,8 @@ app = FastAPI(
         {"name": "todos", "description": "Your todos; the service key's belong to no user."},
         {"name": "users", "description": "Sign up, and who you are."},
         {"name": "keys", "description": "API keys: get one for your email and password, list, revoke."},
-        {"name": "actions", "description": "Something done to many todos at once, in the background."},
+        {"name": "actions", "description": "What takes longer than a request, in the background."},
+        {"name": "files", "description": "What an action is to read, and what one has made."},
         {"name": "stream", "description": "Server-Sent Events."},
         {"name": "health", "description": "Whether it works. These want no key."},
     ],
@@ -39,7 +40,7 @@ app = FastAPI(
 # Errors, CORS for settings.CORS_ORIGINS, body limit, request ids, logging, /health, /docs, background jobs.
 install(app, settings, database, jobs=jobs)
 
-for module in (todos, users, keys, actions, stream):
+for module in (todos, users, keys, actions, files, stream):
     app.include_router(module.router)
 
 

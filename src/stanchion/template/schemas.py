@@ -1,13 +1,14 @@
 """What goes in and out: Create, Update and Response models, with examples."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Annotated, Literal, Self
 
 from pydantic import MISSING, AfterValidator, AwareDatetime, BaseModel, ConfigDict, EmailStr, Field, SecretStr
 
 from models import TodoStatus
+from stanchion.errors import ErrorDetail
 from stanchion.jobs import Job, Status
+from stanchion.resource import FileFormat
 from stanchion.schemas import Text, email_key
 from stanchion.security import Password
 
@@ -38,6 +39,7 @@ class Welcome(Schema):
 class TodoCreate(Schema):
     title: Title
     status: TodoStatus = TodoStatus.active
+    archived: bool = False
 
 
 class TodoUpdate(Schema):
@@ -45,12 +47,14 @@ class TodoUpdate(Schema):
 
     title: Title | MISSING = MISSING
     status: TodoStatus | MISSING = Field(MISSING, examples=["completed"])
+    archived: bool | MISSING = Field(MISSING, examples=[False])
 
 
 class TodoResponse(Schema):
     id: int = Field(examples=[7])
     title: str = Field(examples=["Buy milk"])
     status: TodoStatus
+    archived: bool
     created_at: AwareDatetime
     updated_at: AwareDatetime
 
@@ -94,51 +98,70 @@ class KeyCreated(KeyResponse):
     )
 
 
-class ActionName(StrEnum):
-    """What can be asked for."""
+class ArchiveCompleted(Schema):
+    """Archive your completed todos."""
 
-    complete_all = "complete_all"
-    clear_completed = "clear_completed"
-
-
-class ActionCreate(Schema):
-    name: ActionName
+    name: Literal["archive_completed"]
 
 
-def why(job: Job) -> str | None:
-    """Say why an action failed: in its own words where it gave up, and else nothing of the server's."""
-    if job.status is not Status.failed or job.error is None:
-        return None
-    return job.error.message if job.error.type == "GiveUpError" else "It could not be done."
+class ImportFile(Schema):
+    """Make todos of the lines of a file that you have sent: all of them, or none where one is bad."""
+
+    name: Literal["import_file"]
+    file_id: int = Field(ge=1, le=2**63 - 1, description="Of `POST /api/files`.", examples=[9])
+
+
+class BuildExport(Schema):
+    """Write all your todos to a file, `/api/files/{file_id}`."""
+
+    name: Literal["build_export"]
+    format: FileFormat = "ndjson"
+
+
+ActionCreate = Annotated[ArchiveCompleted | ImportFile | BuildExport, Field(discriminator="name")]
 
 
 class ActionResponse(Schema):
     id: int = Field(examples=[12])
-    name: ActionName
+    name: str = Field(examples=["build_export"])
     status: Status = Field(description="`done`, `failed` and `cancelled` are the end.", examples=["done"])
-    done: int | None = Field(description="How far it is.", examples=[3])
+    done: int | None = Field(description="How far it is: in todos, or in the bytes of a file.", examples=[3])
     total: int | None = Field(description="Of how many, where that is known.", examples=[3])
-    message: str | None = Field(description="What it is doing.", examples=["Completing"])
+    message: str | None = Field(description="What it is doing.", examples=["Writing"])
     affected: int | None = Field(description="How many todos it reached, in the end.", examples=[3])
+    file_id: int | None = Field(description="The file that it made.", examples=[9])
     error: str | None = Field(description="Why it failed.", examples=[None])
+    errors: list[ErrorDetail] = Field(description="What to mend: `loc` has the line's number.", examples=[[]])
     created_at: AwareDatetime
     finished_at: AwareDatetime | None
 
     @classmethod
     def of(cls, job: Job) -> Self:
-        """Show a job; what its functions return is how many they reached."""
+        """Show a job: why it failed in its own words where it gave up, and else nothing of the server's."""
+        outcome = job.result or {}
+        failure = job.error if job.status is Status.failed else None
+        gave_up = failure if failure and failure.type == "GiveUpError" else None
         return cls(
             id=job.id,
-            name=ActionName(job.name),
+            name=job.name,
             status=job.status,
             done=job.done,
             total=job.total,
             message=job.message,
-            affected=job.result,
-            error=why(job),
+            affected=outcome.get("affected"),
+            file_id=outcome.get("file_id"),
+            error=gave_up.message if gave_up else "It could not be done." if failure else None,
+            errors=(gave_up.details or {}).get("errors", []) if gave_up else [],
             created_at=job.created_at,
             finished_at=job.finished_at,
         )
+
+
+class StoredFile(Schema):
+    id: int = Field(examples=[9])
+    format: FileFormat
+    size: int = Field(description="Bytes.", examples=[4096])
+    created_at: AwareDatetime
 
 
 class StreamCreate(Schema):

@@ -1,25 +1,44 @@
-"""/api/actions: something to be done to many todos at once, by a job in the background."""
+"""/api/actions: what takes longer than a request, done by a job in the background."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, BackgroundTasks, Depends, Path, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Body, Depends, Path, Request, Response
+from fastapi.openapi.models import Example
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from database import SessionDep
-from dependencies import CallerDep
-from jobs import clear_completed, complete_all, jobs
-from schemas import ActionCreate, ActionName, ActionResponse
-from stanchion.errors import NotFoundError, UnavailableError, responses
+from dependencies import CallerDep, idempotency
+from files import find_file
+from jobs import archive_completed, build_export, import_file, jobs
+from schemas import ActionCreate, ActionResponse, ImportFile
+from stanchion.errors import InvalidError, NotFoundError, UnavailableError, responses
 from stanchion.headers import headers, location
-from stanchion.jobs import Job, Status
+from stanchion.idempotency import IdempotentRoute
+from stanchion.jobs import Job, JobFunction, Status
 
-router = APIRouter(prefix="/api/actions", tags=["actions"], responses=responses(UnavailableError))
+router = APIRouter(
+    prefix="/api/actions",
+    tags=["actions"],
+    responses=responses(UnavailableError),
+    route_class=IdempotentRoute,
+)
 
 log = structlog.stdlib.get_logger("actions")
 
-ACTIONS = {ActionName.complete_all: complete_all, ActionName.clear_completed: clear_completed}
+ACTIONS: dict[str, JobFunction[..., object]] = {
+    "archive_completed": archive_completed,
+    "import_file": import_file,
+    "build_export": build_export,
+}
+"""The jobs that can be asked for, by the name of each; what else its schema has are its arguments."""
+
+EXAMPLES: dict[str, Example] = {
+    "archive": {"value": {"name": "archive_completed"}},
+    "import": {"value": {"name": "import_file", "file_id": 9}},
+    "export": {"value": {"name": "build_export", "format": "csv"}},
+}
 
 
 class ActionNotFoundError(NotFoundError):
@@ -48,17 +67,26 @@ async def get_action(action_id: ActionId, session: SessionDep, caller: CallerDep
 ActionDep = Annotated[Job, Depends(get_action)]
 
 
-@router.post("", status_code=202, summary="Ask for an action", responses={202: headers("Location")})
+@router.post(
+    "",
+    status_code=202,
+    summary="Ask for an action",
+    responses={202: headers("Location")},
+    dependencies=[Depends(idempotency)],
+)
 async def create_action(
-    body: ActionCreate,
+    body: Annotated[ActionCreate, Body(openapi_examples=EXAMPLES)],
     request: Request,
     response: Response,
     tasks: BackgroundTasks,
     session: SessionDep,
     caller: CallerDep,
 ) -> ActionResponse:
-    """Complete all your todos, or delete the completed ones. Follow it at `Location`, or its `/events`."""
-    action_id = await jobs.enqueue(session, ACTIONS[body.name], caller.user_id)
+    """Archive your completed todos, import a file, or build an export; follow it at `Location`."""
+    if isinstance(body, ImportFile) and not await find_file(session, body.file_id, caller):
+        raise InvalidError("There is no such file.", loc=("body", "file_id"), type="file_not_found")
+    arguments = body.model_dump(exclude={"name"})
+    action_id = await jobs.enqueue(session, ACTIONS[body.name], owner_id=caller.user_id, **arguments)
     tasks.add_task(log_action, body.name, action_id)
     response.headers["Location"] = location(request, f"/api/actions/{action_id}")
     return ActionResponse.of(await get_action(action_id, session, caller))

@@ -10,7 +10,7 @@ todos = Resource(
     update=TodoUpdate,
     response=TodoResponse,
     owner="owner_id",
-    filters=["status", "title", "created_at", "updated_at"],
+    filters=["status", "archived", "title", "created_at", "updated_at"],
     sort=["created_at", "title"],
 )
 router = todos.router(prefix="/api/todos", tags=["todos"])

@@ -1,0 +1,79 @@
+"""/api/files: what an action is to read, and what one has made."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from database import SessionDep
+from dependencies import CallerDep, idempotency
+from files import find_file, read_parts
+from models import File, FilePart
+from schemas import StoredFile
+from stanchion.errors import NotFoundError, UnavailableError, responses
+from stanchion.headers import headers, location
+from stanchion.idempotency import IdempotentRoute
+from stanchion.resource import MEDIA_TYPES, FileFormat
+
+router = APIRouter(
+    prefix="/api/files", tags=["files"], responses=responses(UnavailableError), route_class=IdempotentRoute
+)
+
+CONTENT = {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()}
+
+
+class NoSuchFileError(NotFoundError):
+    """There is no such file, or no longer, or it is somebody else's."""
+
+    default_message = "File not found"
+    default_code = "file_not_found"
+
+
+Content = Annotated[bytes, Body(media_type="application/octet-stream", description="The file as it is.")]
+FormatOf = Annotated[FileFormat, Query(alias="format", description="A JSON object to a line, or CSV.")]
+FileId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The file's id.", examples=[9])]
+
+
+@router.post(
+    "",
+    status_code=201,
+    summary="Send a file",
+    responses={201: headers("Location")},
+    dependencies=[Depends(idempotency)],
+)
+async def create_file(
+    content: Content,
+    request: Request,
+    response: Response,
+    session: SessionDep,
+    caller: CallerDep,
+    form: FormatOf = "ndjson",
+) -> StoredFile:
+    """Keep a file for a week, such as one of todos for the action `import_file`."""
+    file = File(owner_id=caller.user_id, format=form, size=len(content))
+    session.add(file)
+    await session.flush()
+    session.add(FilePart(file_id=file.id, number=0, content=content))
+    response.headers["Location"] = location(request, f"/api/files/{file.id}")
+    return StoredFile.model_validate(file)
+
+
+@router.get(
+    "/{file_id}",
+    response_class=StreamingResponse,
+    summary="Download a file",
+    responses={200: {"content": CONTENT}, **responses(NoSuchFileError)},
+)
+async def read_file(file_id: FileId, session: SessionDep, caller: CallerDep) -> StreamingResponse:
+    """Download a file of yours: one that you have sent, or that the action `build_export` has made."""
+    file = await find_file(session, file_id, caller)
+    if file is None:
+        raise NoSuchFileError
+    return StreamingResponse(
+        read_parts(file),
+        media_type=MEDIA_TYPES[file.format],
+        headers={
+            "Content-Length": str(file.size),  # one that breaks off does not look complete
+            "Content-Disposition": f'attachment; filename="todos.{file.format}"',
+        },
+    )
