@@ -154,6 +154,20 @@ async def test_giving_up_and_leaving(office: Office, error: BaseException) -> No
     assert job.error.type == type(error).__name__
 
 
+async def test_the_details_of_giving_up(office: Office) -> None:
+    @office.jobs.job()
+    async def give_up() -> None:
+        raise GiveUpError("Two lines are bad.", {"lines": (3, 7), "at": object, "password": "hunter2"})
+
+    job_id = await office.enqueue(give_up)
+    await office.worker().run_due()
+    error = (await office.get(job_id)).error
+    assert error is not None
+    assert (error.message, error.details["lines"]) == ("Two lines are bad.", [3, 7])
+    assert error.details["at"] == str(object)
+    assert "hunter2" not in str(error.details)
+
+
 async def test_what_cannot_be_kept_fails_at_once(office: Office, note: Note) -> None:
     @office.jobs.job()
     async def answer(context: JobContext) -> object:
