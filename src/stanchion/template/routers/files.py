@@ -29,7 +29,15 @@ class NoSuchFileError(NotFoundError):
     default_code = "file_not_found"
 
 
-Content = Annotated[bytes, Body(media_type="application/octet-stream", description="The file as it is.")]
+Content = Annotated[
+    bytes,
+    Body(
+        media_type="application/octet-stream",
+        min_length=1,
+        description="The file as it is, of MAX_BODY_SIZE at the most.",
+        openapi_examples={"todo": {"value": '{"title": "Buy milk"}\n'}},
+    ),
+]
 FormatOf = Annotated[FileFormat, Query(alias="format", description="A JSON object to a line, or CSV.")]
 FileId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The file's id.", examples=[9])]
 
