@@ -1,5 +1,6 @@
 """What holds for every route: deny by default, one shape of errors, a complete document."""
 
+import re
 from typing import Any
 
 import httpx2
@@ -44,6 +45,36 @@ async def test_every_operation_wants_a_key(anyone: httpx2.AsyncClient) -> None:
             assert {"type", "title", "status", "detail", "instance", "error", "request_id"} <= set(
                 response.json()
             )
+
+
+async def test_what_is_somebody_elses_is_not_there(
+    anyone: httpx2.AsyncClient, ada: Headers, bob: Headers
+) -> None:
+    todo = await anyone.post("/api/todos", json={"title": "Buy milk"}, headers=ada)
+    file = await anyone.post("/api/files", content=b"{}", headers={**ada, "Content-Type": "text/plain"})
+    action = await anyone.post("/api/actions", json={"name": "build_export"}, headers=ada)
+    ids = {
+        f"{name}_id": one.json()["id"] for name, one in (("todo", todo), ("file", file), ("action", action))
+    }
+    ids["key_id"] = (await anyone.get("/api/keys", headers=ada)).json()[0]["id"]
+    asked = set()
+    for method, path, _ in operations():
+        named = set(re.findall(r"{(\w+)}", path))
+        if named and named <= set(ids):  # what `stanchion add` makes has such a test of its own
+            asked |= named
+            refused = await anyone.request(method, path.format(**ids), json={"title": "x"}, headers=bob)
+            assert (refused.status_code, refused.headers["Content-Type"]) == (404, "application/problem+json")
+    assert asked == set(ids)
+
+
+async def test_a_body_that_is_nonsense(anyone: httpx2.AsyncClient, ada: Headers) -> None:
+    for method, path, operation in operations():
+        if "application/json" in operation.get("requestBody", {}).get("content", {}):
+            url = re.sub(r"{\w+}", "1", path)
+            for body in ([{"nonsense": 1}], {"nonsense": 1}, "nonsense", None):
+                refused = await anyone.request(method, url, json=body, headers=ada)
+                assert refused.status_code == 422, (method, path, body)
+                assert refused.json()["errors"][0]["loc"][0] == "body"
 
 
 async def test_every_operation_is_documented() -> None:

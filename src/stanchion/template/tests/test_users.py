@@ -105,6 +105,7 @@ async def test_keys(anyone: httpx2.AsyncClient) -> None:
     assert "key" not in listed[0]
     refused = await anyone.post("/api/todos", json={"title": "Buy milk"}, headers=reader)
     assert (refused.status_code, refused.json()["error"]) == (403, "scope_missing")
+    assert (await anyone.post("/api/todos/events/ticket", headers=reader)).status_code == 201
     writer = {"X-API-Key": (await anyone.post("/api/keys", json=sign_in)).json()["key"]}
     assert (await anyone.delete(f"/api/keys/{key['id']}", headers=writer)).status_code == 204
     assert (await anyone.delete(f"/api/keys/{key['id']}", headers=writer)).status_code == 404
