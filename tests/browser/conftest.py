@@ -89,28 +89,42 @@ def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
     return found[1]
 
 
-class _Blank(BaseHTTPRequestHandler):
-    """An empty page, with an icon that is not asked for."""
+BLANK = "<!doctype html><title>A client</title>"
+"""A page that is all a test's own."""
+ICON = '<link rel="icon" href="data:,">'
+"""Of every page, so that none is asked for."""
 
-    def do_GET(self) -> None:
-        page = b'<!doctype html><title>A client</title><link rel="icon" href="data:,">'
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
 
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+@dataclass
+class Site:
+    """A server of web pages: what stands at a path, and elsewhere a blank one."""
+
+    address: str
+    pages: dict[str, str]
 
 
 @pytest.fixture(scope="session")
-def site() -> Iterator[str]:
-    """Serve that page, and return its address: Chromium finds it as FRIEND and as STRANGER."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Blank) as server:
+def site() -> Iterator[Site]:
+    """Serve pages: Chromium finds them as FRIEND and as STRANGER."""
+
+    pages: dict[str, str] = {}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            page = (pages.get(self.path, BLANK) + ICON).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        yield f"127.0.0.1:{server.server_port}"
+        yield Site(f"127.0.0.1:{server.server_port}", pages)
         server.shutdown()
         thread.join()
 
@@ -123,9 +137,9 @@ def playwright() -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="session")
-def chromium(playwright: Playwright, site: str) -> Iterator[Browser]:
+def chromium(playwright: Playwright, site: Site) -> Iterator[Browser]:
     """Start Chromium, with a new profile, where no name but those of the page has an address."""
-    names = [f"MAP {origin.removeprefix('http://')} {site}" for origin in (FRIEND, STRANGER)]
+    names = [f"MAP {origin.removeprefix('http://')} {site.address}" for origin in (FRIEND, STRANGER)]
     rules = [*names, "MAP * ~NOTFOUND", "EXCLUDE 127.0.0.1"]
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     browser = playwright.chromium.launch(
