@@ -1,23 +1,28 @@
 """The change feed over HTTP: from commit to client, what it costs when nothing happens, and what a POST pays.
 
 One server (uvicorn, one process) with the same table twice, with and without events. In one run, on SQLite
-and on PostgreSQL: the time from the answer of a POST to the event at another client (median, 99th
-percentile), alone and beside a client that reads a byte a second; the share of a core that the server takes
-with a subscriber and no changes; the memory of an idle subscriber; a POST with its event against one without.
+and on PostgreSQL: a POST with its event against one without; the time from the answer of a POST to the event
+at the last of three other clients (median, 99th percentile); the same while much is written, without and with
+a client that reads a byte a second, in turns; what such clients take of memory; the share of a core that
+the server takes with a subscriber and no changes; the memory of an idle subscriber; how long one change takes
+to the last of them all.
 
-    python benchmarks/feed.py [--database sqlite|postgresql] [--changes 300] [--subscribers 1000]
+    python benchmarks/feed.py [--database sqlite|postgresql] [--changes 300] [--subscribers 2000]
 """
 
 import argparse
 import asyncio
 import os
+import resource
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, suppress
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
@@ -80,57 +85,123 @@ for prefix, resource in (("/quiet", Quiet), ("/told", Told)):
 """
 
 ROUNDS = 5
+QUICK = 3
+"""Clients that read what comes."""
+SLOW = 20
+"""Clients that read a byte a second, where their memory is measured."""
+WINDOW = 4096
+"""Bytes that such a client's own socket takes in advance."""
+MANY = [{"title": "x" * 200}] * 300
+"""Rows that are written at once where much is: in a round more than the sockets of a slow client hold."""
 IDLE_FOR = 8.0
 
-
-def usage(pid: int) -> float:
-    """Return the seconds of a processor that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-def memory(pid: int) -> int:
-    """Return the kilobytes that a process has in memory."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+@dataclass(frozen=True)
+class Server:
+    """A process that serves, and where it says what it logs."""
+
+    port: int
+    pid: int
+    log: Path
+
+    def usage(self) -> float:
+        """Return the seconds of a processor that it has taken."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory(self) -> int:
+        """Return the kilobytes that it has in memory."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmRSS")).split()[1])
+
+    def sent_away(self) -> int:
+        """Return how many clients were too slow for it."""
+        return self.log.read_text().count("too_slow")
 
 
-async def follow(port: int, limit: int = 2**24) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=limit)
+async def follow(port: int, window: int | None = None) -> Connection:
+    """Follow the feed; a client with a `window` takes no more than that by itself."""
+    connection = socket.socket()
+    connection.setblocking(False)
+    if window:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+    await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
+    reader, writer = await asyncio.open_connection(sock=connection, limit=16 if window else 2**24)
     writer.write(b"GET /told/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
     return reader, writer
 
 
-async def delays(port: int, client: httpx2.AsyncClient, count: int) -> list[float]:
-    """Return for each change the milliseconds from the answer to the event at another client."""
-    reader, writer = await follow(port)
-    await reader.readuntil(b"id: ")
+@asynccontextmanager
+async def following(port: int, count: int) -> AsyncIterator[list[Connection]]:
+    """Follow the feed with so many clients, a hundred at a time, until the block ends."""
+    found: list[Connection] = []
+    try:
+        for first in range(0, count, 100):
+            some = await asyncio.gather(*(follow(port) for _ in range(min(100, count - first))))
+            found += some
+            await asyncio.gather(*(reader.readuntil(b"id: ") for reader, _ in some))
+        yield found
+    finally:
+        for _, writer in found:
+            writer.close()
+
+
+@asynccontextmanager
+async def dripping(port: int, count: int) -> AsyncIterator[None]:
+    """Have so many clients beside the block that read a byte a second."""
+
+    async def drip() -> None:
+        reader, writer = await follow(port, WINDOW)
+        try:
+            while await reader.read(1):  # noqa: ASYNC110 - it is to be as slow as that
+                await asyncio.sleep(1)
+        finally:
+            writer.close()
+
+    tasks = [asyncio.create_task(drip()) for _ in range(count)]
+    await asyncio.sleep(0.5)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def delays(port: int, client: httpx2.AsyncClient, count: int, *, busy: bool = False) -> list[float]:
+    """Return for each change the milliseconds from its answer to the event at the last of the clients.
+
+    Where it is `busy`, many rows are written before each.
+    """
     found: list[float] = []
-    for number in range(count):
-        arrives = asyncio.create_task(reader.readuntil(f'"title":"change {number}"'.encode()))
-        await client.post("/told", json={"title": f"change {number}"})
-        answered = time.perf_counter()
-        await arrives
-        found.append(max(0.0, (time.perf_counter() - answered) * 1000))
-        await asyncio.sleep(0.01)
-    writer.close()
+    async with following(port, QUICK) as clients:
+        for number in range(count):
+            if busy:
+                (await client.post("/told/bulk", json=MANY)).raise_for_status()
+            title = f'"title":"change {number}"'.encode()
+            arrive = asyncio.gather(*(reader.readuntil(title) for reader, _ in clients))
+            (await client.post("/told", json={"title": f"change {number}"})).raise_for_status()
+            answered = time.perf_counter()
+            await arrive
+            found.append(max(0.0, (time.perf_counter() - answered) * 1000))
+            await asyncio.sleep(0.01)
     return found
 
 
+def last(found: list[float]) -> float:
+    """Return the 99th percentile."""
+    return sorted(found)[int(len(found) * 0.99) - 1]
+
+
 def told(name: str, found: list[float]) -> None:
-    ordered = sorted(found)
-    last = ordered[int(len(ordered) * 0.99) - 1]
-    print(f"  {name}: {statistics.median(found):.1f} ms at the median, {last:.1f} ms at the 99th percentile")
+    median = statistics.median(found)
+    print(f"  {name}: {median:.1f} ms at the median, {last(found):.1f} ms at the 99th percentile")
 
 
-async def slow_reader(port: int) -> None:
-    reader, _ = await follow(port, limit=16)
-    while await reader.read(1):  # noqa: ASYNC110 - it is to be as slow as that
-        await asyncio.sleep(1)
-
-
-async def cost(client: httpx2.AsyncClient, count: int) -> tuple[float, float]:
-    """Return the milliseconds of a POST without and with its event, rounds of both in turn."""
+async def cost(client: httpx2.AsyncClient, count: int) -> None:
+    """Print the milliseconds of a POST without and with its event, rounds of both in turn."""
     taken: dict[str, list[float]] = {"/quiet": [], "/told": []}
     for _ in range(ROUNDS):
         for path, times in taken.items():
@@ -138,38 +209,72 @@ async def cost(client: httpx2.AsyncClient, count: int) -> tuple[float, float]:
                 began = time.perf_counter()
                 (await client.post(path, json={"title": str(number)})).raise_for_status()
                 times.append((time.perf_counter() - began) * 1000)
-    return statistics.median(taken["/quiet"]), statistics.median(taken["/told"])
+    without, with_event = (statistics.median(times) for times in taken.values())
+    ratio = with_event / without
+    print(f"  POST: {without:.2f} ms without, {with_event:.2f} ms with its event: {ratio:.2f} times")
 
 
-async def measure(port: int, pid: int, changes: int, subscribers: int) -> None:
-    async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-        without, with_event = await cost(client, changes)
-        ratio = with_event / without
-        print(f"  POST: {without:.2f} ms without, {with_event:.2f} ms with its event: {ratio:.2f} times")
-        told("commit to client", await delays(port, client, changes))
-        dripping = asyncio.create_task(slow_reader(port))
-        body = [{"title": "x" * 200}] * 1000
-        for _ in range(10):  # more than its sockets hold: it is sent away
-            (await client.post("/told/bulk", json=body)).raise_for_status()
-        told("beside a slow one", await delays(port, client, changes))
-        dripping.cancel()
-        with suppress(asyncio.CancelledError):
-            await dripping
-        reader, writer = await follow(port)
-        await reader.readuntil(b"id: ")
-        before = usage(pid)
+async def beside_a_slow_one(server: Server, client: httpx2.AsyncClient, count: int) -> None:
+    """Print the delays while much is written, without and with a slow client, rounds of both in turn."""
+    found: dict[int, list[float]] = {0: [], 1: []}
+    before = server.sent_away()
+    for _ in range(ROUNDS):
+        for slow, times in found.items():
+            async with dripping(server.port, slow):
+                times += await delays(server.port, client, count // ROUNDS, busy=True)
+    told("while much is written", found[0])
+    told("and beside a slow one", found[1])
+    more, ratio = last(found[1]) - last(found[0]), last(found[1]) / last(found[0])
+    away = server.sent_away() - before
+    print(f"    that is {ratio:.2f} times, {more:+.1f} ms at the 99th percentile;", end=" ")
+    print(f"it was sent away in {away} rounds of {ROUNDS}")
+
+
+async def memory_of_slow_ones(server: Server, client: httpx2.AsyncClient) -> None:
+    """Print what slow clients take of memory at most while much is written, against the same without them."""
+    peaks: list[int] = []
+    size, away = 0, server.sent_away()
+    for slow in (0, SLOW):
+        async with dripping(server.port, slow), following(server.port, 1) as ((reader, _),):
+            peak = before = server.memory()
+            for _ in range(80):
+                (await client.post("/told/bulk", json=MANY)).raise_for_status()
+                peak = max(peak, server.memory())
+            await client.post("/told", json={"title": f"end {slow}"})
+            size = len(await reader.readuntil(f'"title":"end {slow}"'.encode()))
+            peaks.append(max(peak, server.memory()) - before)
+    each = (peaks[1] - peaks[0]) / SLOW
+    print(f"  {SLOW} slow ones: {each:.0f} KB each, while {size // 1024} KB were told to each;", end=" ")
+    print(f"{server.sent_away() - away} were sent away")
+    print(f"    the process grew by {peaks[0]} KB at most without them, and by {peaks[1]} KB with them")
+
+
+async def idle(server: Server, client: httpx2.AsyncClient, subscribers: int) -> None:
+    """Print what a subscriber takes to whom nothing is told, and how long one change takes to all."""
+    async with following(server.port, 1):
+        before = server.usage()
         await asyncio.sleep(IDLE_FOR)
-        print(f"  idle: {(usage(pid) - before) / IDLE_FOR:.2%} of a core")
-        size = memory(pid)
-        idle = []
-        for _ in range(0, subscribers, 100):
-            some = await asyncio.gather(*(follow(port) for _ in range(100)))
-            await asyncio.gather(*(one.readuntil(b"\n\n") for one, _ in some))
-            idle += some
-        await asyncio.sleep(1)
-        print(f"  an idle subscriber: {(memory(pid) - size) / subscribers:.1f} KB")
-        for _, one in (*idle, (reader, writer)):
-            one.close()
+        print(f"  idle: {(server.usage() - before) / IDLE_FOR:.2%} of a core")
+        size = server.memory()
+        async with following(server.port, subscribers) as clients:
+            await asyncio.sleep(1)
+            each = (server.memory() - size) / subscribers
+            print(f"  an idle subscriber: {each:.1f} KB, of {subscribers}")
+            arrive = asyncio.gather(*(reader.readuntil(b"to all") for reader, _ in clients))
+            await client.post("/told", json={"title": "to all"})
+            answered = time.perf_counter()
+            await arrive
+            print(f"  one change to all of them: {(time.perf_counter() - answered) * 1000:.0f} ms")
+
+
+async def measure(server: Server, changes: int, subscribers: int) -> None:
+    url = f"http://127.0.0.1:{server.port}"
+    async with httpx2.AsyncClient(base_url=url, timeout=60) as client:
+        await cost(client, changes)
+        told("commit to client", await delays(server.port, client, changes))
+        await idle(server, client, subscribers)
+        await beside_a_slow_one(server, client, changes)
+        await memory_of_slow_ones(server, client)
 
 
 def serve(database_url: str, changes: int, subscribers: int) -> None:
@@ -181,12 +286,16 @@ def serve(database_url: str, changes: int, subscribers: int) -> None:
             port = probe.getsockname()[1]
         command = [sys.executable, "-m", "uvicorn", "served:app", "--port", str(port), "--log-level", "error"]
         environment = {**os.environ, "DATABASE_URL": database_url}
-        with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as server:
+        log = Path(folder) / "log"
+        with (
+            log.open("w") as output,
+            subprocess.Popen(command, cwd=folder, env=environment, stdout=output) as process,
+        ):
             try:
-                _wait(port, server)
-                asyncio.run(measure(port, server.pid, changes, subscribers))
+                _wait(port, process)
+                asyncio.run(measure(Server(port, process.pid, log), changes, subscribers))
             finally:
-                server.kill()
+                process.kill()
 
 
 def _wait(port: int, server: "subprocess.Popen[bytes]") -> None:
@@ -206,8 +315,10 @@ def main() -> None:
         "--database", choices=["sqlite", "postgresql"], nargs="*", default=["sqlite", "postgresql"]
     )
     parser.add_argument("--changes", type=int, default=300)
-    parser.add_argument("--subscribers", type=int, default=1000)
+    parser.add_argument("--subscribers", type=int, default=2000)
     asked = parser.parse_args()
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # of the server too: a socket is a file
     for database in asked.database:
         print(f"{database}:")
         with ExitStack() as stack:

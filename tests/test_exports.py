@@ -56,6 +56,7 @@ NAMES = {
         "FeedNotReadyError",
         "PositionGoneError",
         "Ticket",
+        "UntoldWarning",
         "Visibility",
     },
     "stanchion.filtering": {"Filters"},

@@ -9,7 +9,17 @@ from typing import Annotated, Any, ClassVar
 
 import pytest
 from fastapi import Depends, FastAPI, Header
-from sqlalchemy import BigInteger, Column, ColumnElement, UniqueConstraint, event, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    event,
+    select,
+)
 from sqlmodel import Field, SQLModel, col
 from tests.events.following import following
 from tests.resource.conftest import Schema, Served
@@ -19,7 +29,7 @@ from stanchion import Caller, Database
 from stanchion.database import BigID, UTCDateTime, migrations, now
 from stanchion.database.changes import COLUMNS, Event, event_of, events
 from stanchion.errors import handle_errors
-from stanchion.events import Events, Visibility
+from stanchion.events import Events, UntoldWarning, Visibility
 from stanchion.idempotency import Idempotency
 from stanchion.signing import sign_with
 from stanchion.testing import client
@@ -376,3 +386,53 @@ async def test_a_write_that_meets_a_reader(shop: Served) -> None:
     assert [int(one.id.partition("-")[0]) for one in mine.read] == sorted(
         int(one.id.partition("-")[0]) for one in mine.read
     )
+
+
+class Step(SQLModel, table=True):
+    metadata = MetaData()
+
+    id: int | None = Field(default=None, primary_key=True)
+    owner_id: int = Field(sa_column=Column(ForeignKey("users.id", ondelete="CASCADE")))
+    plan_id: int = Field(sa_column=Column(ForeignKey("plans.id", ondelete="cascade")))
+    task_id: int | None = Field(sa_column=Column(ForeignKey("tasks.id", ondelete="SET NULL")))
+    parent_id: int | None = Field(sa_column=Column(ForeignKey("step.id", ondelete="RESTRICT")))
+
+
+for parent in ("users", "plans", "tasks"):
+    Table(parent, Step.metadata, Column("id", BigInteger, primary_key=True))
+
+
+class StepResponse(Schema):
+    id: int
+
+
+def test_a_feed_warns_of_what_the_database_does_by_itself(sqlite_url: str) -> None:
+    database = Database(sqlite_url)  # it is not asked
+
+    class Resource(stanchion.Resource[Any]):
+        session = database.get_session
+        caller = get_caller
+        events: ClassVar[Events | None] = Events(database)
+
+    class Quiet(Resource):
+        events = None
+
+    steps = Resource(Step, response=StepResponse, owner="owner_id")
+    with pytest.warns(UntoldWarning) as warned:
+        steps.router(prefix="/steps")
+    assert {one.filename for one in warned} == {__file__}
+    said = [str(one.message) for one in warned]
+    assert [one.partition(",")[0] for one in said] == [
+        "Step.plan_id: where a row of plans goes",
+        "Step.task_id: where a row of tasks goes",
+    ]
+    assert "ON DELETE CASCADE" in said[0]
+    assert "ON DELETE SET NULL" in said[1]
+    # No feed, nothing to tell: these would be errors here.
+    steps.router(prefix="/steps", without=["events", "events_ticket"])
+    Quiet(Step, response=StepResponse, owner="owner_id").router(prefix="/steps")
+    # An owner whose rows become the service's own is seen by the service.
+    with pytest.warns(UntoldWarning) as warned:
+        Resource(Step, response=StepResponse, owner="task_id").router(prefix="/steps")
+    names = [str(one.message).partition(":")[0] for one in warned]
+    assert names == ["Step.owner_id", "Step.plan_id", "Step.task_id"]

@@ -4,7 +4,7 @@ What is appended commits with the write that it tells of; one reader a process g
 """
 
 from stanchion.database.changes import Change
-from stanchion.events.errors import FeedNotReadyError, PositionGoneError
+from stanchion.events.errors import FeedNotReadyError, PositionGoneError, UntoldWarning
 from stanchion.events.events import Events, Ticket, Visibility
 from stanchion.events.stream import EventStream
 
@@ -15,5 +15,6 @@ __all__ = [
     "FeedNotReadyError",
     "PositionGoneError",
     "Ticket",
+    "UntoldWarning",
     "Visibility",
 ]

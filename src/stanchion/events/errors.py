@@ -1,4 +1,4 @@
-"""Why a feed is not given."""
+"""Why a feed is not given, or does not tell all."""
 
 from stanchion.errors import GoneError, UnavailableError
 
@@ -15,3 +15,7 @@ class FeedNotReadyError(UnavailableError):
 
     default_message = "The feed is not ready: try again."
     default_code = "feed_not_ready"
+
+
+class UntoldWarning(UserWarning):
+    """The database changes or deletes rows of a feed by itself, and nobody is told of them."""

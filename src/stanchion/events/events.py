@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from inspect import Parameter, Signature
 from typing import Annotated, Any
 
 import structlog
@@ -25,6 +24,7 @@ from stanchion.events.log import Position
 from stanchion.events.reader import Reader
 from stanchion.events.stream import EventStream
 from stanchion.events.subscriber import Active, Audience, Subscriber
+from stanchion.signature import with_parameters
 
 Dependency = Callable[..., Any]
 
@@ -183,10 +183,12 @@ class Events:
         found: dict[str, Any] = {
             name: Annotated[Any, Depends(one)] for name, one in asked.items() if one is not None
         }
+        documented: dict[str, Any] = {"_last_event_id": _HEADER, "_last_event_id_of_url": _QUERY}
         if caller is not None:
-            found["_ticket"] = _TICKET
-        found |= {"_last_event_id": _HEADER, "_last_event_id_of_url": _QUERY}
-        return _with_parameters(subscription, {"request": Request, **found})
+            documented = {"_ticket": _TICKET, **documented}
+        return with_parameters(
+            subscription, {"request": Request, **found, **documented}, optional=documented.keys()
+        )
 
     def ticket(self, *, caller: Dependency) -> Callable[..., Any]:
         """Return a dependency that gives a Ticket, which a POST below the feed's path returns.
@@ -205,7 +207,7 @@ class Events:
             "_reads": Annotated[None, Depends(tickets.reads)],
             "_caller": Annotated[Any, Depends(caller)],
         }
-        return _with_parameters(ticket, {"request": Request, **asked})
+        return with_parameters(ticket, {"request": Request, **asked})
 
     def lag(self) -> float:
         """Return for how many seconds events that this process follows have waited; 0.0 where none does."""
@@ -277,18 +279,3 @@ _TICKET = Annotated[
         description="Of `POST .../ticket`, in place of a key: a browser's EventSource sends no header.",
     ),
 ]
-
-
-def _with_parameters(function: Callable[..., Any], annotations: dict[str, Any]) -> Callable[..., Any]:
-    """Give a new function the parameters that FastAPI is to read."""
-    parameters = [
-        Parameter(
-            name,
-            Parameter.KEYWORD_ONLY,
-            annotation=annotation,
-            default=None if annotation in (_HEADER, _QUERY, _TICKET) else Parameter.empty,
-        )
-        for name, annotation in annotations.items()
-    ]
-    function.__signature__ = Signature(parameters)  # type: ignore[attr-defined] # what inspect looks for (PEP 362)
-    return function

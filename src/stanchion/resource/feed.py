@@ -1,20 +1,44 @@
 """The path operations of a resource's feed: GET /events, and POST /events/ticket."""
 
+import warnings
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request
 
 from stanchion.errors import responses
-from stanchion.events import Events, EventStream, PositionGoneError, Ticket
+from stanchion.events import Events, EventStream, PositionGoneError, Ticket, UntoldWarning
 from stanchion.pagination import refuse_unknown
 from stanchion.resource.endpoints import Endpoint
 from stanchion.resource.sample import sample
 from stanchion.resource.signature import typed
+from stanchion.resource.table import Described
 
 if TYPE_CHECKING:
     from stanchion.resource.resource import Resource
 
 PATH = "/events"
+_BY_ITSELF = ("CASCADE", "SET NULL", "SET DEFAULT")
+"""What a foreign key lets the database do to rows, of which only the database then knows."""
+
+
+def warn_of_untold(table: Described, owner: str) -> None:
+    """Warn (UntoldWarning) of each foreign key by which the database changes or deletes rows of a feed.
+
+    Not of its owner's that deletes: who could see those rows is gone with them.
+    """
+    for name, attribute in table.mapper.column_attrs.items():
+        for key in attribute.columns[0].foreign_keys:
+            action = (key.ondelete or "").upper()
+            if action not in _BY_ITSELF or (name == owner and action == "CASCADE"):
+                continue
+            parent = key.target_fullname.rpartition(".")[0]
+            warnings.warn(
+                f"{table.model.__name__}.{name}: where a row of {parent} goes, the database itself does "
+                f"ON DELETE {action}, and the feed of {table.plural} does not tell of it. Make it "
+                "RESTRICT, or do it yourself before you delete that row, and `announce` it.",
+                UntoldWarning,
+                stacklevel=4,  # where the router is asked for
+            )
 
 
 def feed(resource: "Resource[Any]", events: Events) -> Endpoint:

@@ -36,7 +36,7 @@ from stanchion.resource.bulk_endpoints import Bulk
 from stanchion.resource.embedding import Embedding
 from stanchion.resource.endpoints import Endpoint
 from stanchion.resource.export import Piece, export
-from stanchion.resource.feed import feed, ticket
+from stanchion.resource.feed import feed, ticket, warn_of_untold
 from stanchion.resource.formats import Name
 from stanchion.resource.hooks import Dependency, Hooks
 from stanchion.resource.imports import import_
@@ -201,7 +201,8 @@ class Resource(Generic[Row]):
         `without` leaves some out ("list", "create", "read", "replace", "update", "delete", "restore",
         "bulk_create", "bulk_update", "bulk_delete", "export", "import", "events", "events_ticket"), to be
         written by hand on the router that is returned. Raises ValueError for one that there is not, and
-        where an export has no `sessions`.
+        where an export has no `sessions`. Warns (UntoldWarning) of a feed whose rows the database deletes or
+        changes by itself.
         """
         if unknown := set(without) - set(OPERATIONS):
             raise ValueError(
@@ -246,6 +247,8 @@ class Resource(Generic[Row]):
         if self.create and "import" not in without:
             yield import_(self, self.create)
         if self.events is not None and self.announcer is not None:
+            if "events" not in without:
+                warn_of_untold(self.table, self.owner)
             yield feed(self, self.events)
             if self.caller_dependency is not None:
                 yield ticket(self, self.events)

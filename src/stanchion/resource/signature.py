@@ -1,10 +1,10 @@
 """Functions whose parameters are known only when a resource is declared, as FastAPI reads them."""
 
 from collections.abc import Callable, Mapping
-from inspect import Parameter, Signature, signature
-from typing import Any, TypeVar
+from inspect import Signature, signature
+from typing import Any
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+from stanchion.signature import Function, with_parameters
 
 
 def typed(function: Function, name: str, doc: str, annotations: Mapping[str, Any]) -> Function:
@@ -31,10 +31,4 @@ def given(annotations: Mapping[str, Any]) -> Callable[..., Any]:
     async def dependency(**values: Any) -> dict[str, Any]:
         return values
 
-    dependency.__signature__ = Signature(  # type: ignore[attr-defined] # what inspect looks for (PEP 362)
-        [
-            Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation)
-            for name, annotation in annotations.items()
-        ]
-    )
-    return dependency
+    return with_parameters(dependency, annotations)
