@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     API_KEY: SecretStr = Field(
         min_length=16, description="The service key: for your own servers, never for a browser."
     )
+    API_KEY_CACHE: float = Field(
+        2.0, ge=0, le=60, description="Seconds for which a key that was found is not looked up again."
+    )
     SECRET_KEY: SecretStr | None = Field(
         None, min_length=32, description="Signs cursors and tickets; made of API_KEY where it is not set."
     )

@@ -5,18 +5,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any
 
+import anyio
 import httpx2
 import pytest
 from fastapi import Depends, FastAPI
 from pydantic import SecretStr
-from sqlalchemy import Column, MetaData, Table, insert
+from sqlalchemy import Column, MetaData, Table, event, insert, update
 from tests.databases import ENGINES, Renewable, renewable
 
 from stanchion.database import BigID, Database, now
 from stanchion.errors import handle_errors
 from stanchion.secret import new_key
 from stanchion.security import Caller, KeyGuard, create, revoke
-from stanchion.security.keys import metadata
+from stanchion.security.cache import Cache, forget
+from stanchion.security.keys import api_keys, metadata
 from stanchion.testing import client
 
 pytestmark = pytest.mark.anyio
@@ -267,3 +269,83 @@ async def test_it_is_documented(caller: httpx2.AsyncClient) -> None:
     assert operation["security"] == [{"ApiKey": []}, {"Bearer": []}]
     assert {"401", "403"} <= set(operation["responses"])
     assert [parameter["name"] for parameter in operation["parameters"]] == ["X-User-ID"]
+
+
+async def test_what_is_revoked_here_is_refused_at_once(
+    caller: httpx2.AsyncClient, keys: Keys, database: Database
+) -> None:
+    header = ("X-API-Key", keys["ada"])
+    assert await ask(caller, header) == (200, [1, 1])
+    async with database.transaction() as session:
+        await revoke(session, 1)
+        assert await ask(caller, header) == (200, [1, 1])  # it has not committed
+    assert await ask(caller, header) == (401, "key_not_valid")
+
+
+async def test_what_is_revoked_elsewhere_is_refused_when_the_cache_is_over(
+    database: Database, keys: Keys
+) -> None:
+    header = ("X-API-Key", keys["ada"])
+    short = guarded(KeyGuard(database, users=users.c.id, hint="Look in .env.", cache=0.2))
+    never = guarded(KeyGuard(database, users=users.c.id, hint="Look in .env.", cache=0))
+    async with client(short) as remembering, client(never) as looking:
+        assert await ask(remembering, header) == (200, [1, 1])
+        assert await ask(looking, header) == (200, [1, 1])
+        async with database.engine.begin() as elsewhere:
+            await elsewhere.execute(update(api_keys).values(revoked_at=now()))
+        assert await ask(looking, header) == (401, "key_not_valid")
+        await anyio.sleep(0.3)
+        assert await ask(remembering, header) == (401, "key_not_valid")
+
+
+async def test_one_look_for_a_key_and_a_user_within_the_cache(
+    caller: httpx2.AsyncClient, keys: Keys, database: Database
+) -> None:
+    statements: list[str] = []
+
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith("SELECT"):
+            statements.append(statement)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    forget()
+    for _ in range(3):
+        assert await ask(caller, ("X-API-Key", keys["stored"]), ("X-User-ID", "2")) == (200, [4, 2])
+        assert (await ask(caller, ("X-API-Key", keys["unknown"])))[0] == 401
+    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+    assert len(statements) == 2 + 3  # that there is no such key is asked each time
+
+
+async def test_a_key_that_expires_while_it_is_remembered(
+    caller: httpx2.AsyncClient, database: Database
+) -> None:
+    async with database.transaction() as session:
+        _, secret = await create(session, user_id=1, name="a", expires_at=now() + timedelta(seconds=0.5))
+    assert (await ask(caller, ("X-API-Key", secret)))[0] == 200
+    await anyio.sleep(0.6)
+    assert await ask(caller, ("X-API-Key", secret)) == (401, "key_not_valid")
+
+
+async def test_what_was_read_before_it_was_revoked_is_not_remembered() -> None:
+    cache = Cache[str](60)
+
+    async def slow() -> str:
+        forget()  # meanwhile it was revoked
+        return "good"
+
+    async def none() -> None:
+        return None
+
+    assert await cache.get("key", slow) == "good"
+    assert await cache.get("key", none) is None
+
+
+async def test_a_cache_has_an_end() -> None:
+    cache = Cache[int](60)
+
+    async def found() -> int:
+        return 1
+
+    for name in range(20_001):
+        await cache.get(name, found)
+    assert len(cache._found) <= 10_000

@@ -9,6 +9,7 @@ from stanchion.app.docs import serve_docs
 from stanchion.app.document import correct_document
 from stanchion.app.head import HeadMiddleware
 from stanchion.app.health import add_health
+from stanchion.app.heap import freeze_heap
 from stanchion.app.private import PrivateMiddleware
 from stanchion.app.slashes import answer_both_slashes
 from stanchion.app.streams import StopStreamsMiddleware
@@ -54,8 +55,9 @@ def install(
     a limit on the size of bodies; CORS for the origins in the settings; the request's id and
     the access log. Adds `/health`, with a database `/health/ready`, and `/docs` and `/redoc`
     from local files; answers a path with and without its last slash. Sets up logging for the
-    process. With `jobs`, which `stanchion worker` finds as `app.state.jobs`, a worker runs between the
-    app's start-up and its shutdown where JOBS_WORKER says so, as under `stanchion dev` and `run`.
+    process, and keeps the garbage collector from what the start has made. With `jobs`, which
+    `stanchion worker` finds as `app.state.jobs`, a worker runs between the app's start-up and its
+    shutdown where JOBS_WORKER says so, as under `stanchion dev` and `run`.
     """
     logging.configure(format=settings.LOG_FORMAT, level=settings.LOG_LEVEL)
     sign_with(app, settings.signing_secret)
@@ -77,6 +79,7 @@ def install(
     answer_both_slashes(app)
     serve_docs(app)
     add_health(app, database)
+    freeze_heap(app)
     if jobs is not None:
         app.state.jobs = jobs
         if settings.JOBS_WORKER:

@@ -3,6 +3,7 @@
 import hmac
 import re
 from collections.abc import Collection
+from functools import partial
 from typing import Annotated, Any, NoReturn
 
 import structlog
@@ -14,6 +15,7 @@ from sqlalchemy import ColumnElement, exists, or_, select
 from stanchion.caller import Caller
 from stanchion.database import Database
 from stanchion.errors import DomainError, ForbiddenError, InvalidError, UnauthorizedError
+from stanchion.security.cache import Cache
 from stanchion.security.keys import ApiKey, active_ids, api_keys, digest, find, prefix
 from stanchion.tickets import TicketError, bearer, is_reading
 
@@ -41,6 +43,10 @@ class KeyGuard:
     401 for the developer's eyes. A ticket in the URL stands for a key where it was issued for the
     path, and where no key was sent (`stanchion.tickets`).
 
+    A key that was found is not looked up again for `cache` seconds, nor a user whom `X-User-ID` named: for so
+    long another process may still let in a key that is revoked, or a user who is gone. What `revoke` ends,
+    this process refuses at once; an expiry counts to the moment. 0 looks each time.
+
     Raises UnauthorizedError (401) for no key, an unknown, expired or revoked one, or two
     that differ; ForbiddenError (403) for a user's key that names somebody else, or a key
     without the scope: `read` for GET and HEAD, and for what `stanchion.tickets.reads` stands
@@ -55,11 +61,14 @@ class KeyGuard:
         service_key: SecretStr | None = None,
         users: ColumnElement[int] | Any | None = None,
         hint: str = "",
+        cache: float = 2.0,
     ) -> None:
         self._database = database
         self._service_digest = digest(service_key.get_secret_value()) if service_key else None
         self._users = users
         self._hint = f" {hint}" if hint else ""
+        self._keys, self._user_ids = Cache[ApiKey](cache), Cache[int](cache)
+        self._user_is_there = () if users is None else (_no_user_or_exists(users),)
 
     async def __call__(
         self,
@@ -130,25 +139,28 @@ class KeyGuard:
         return sent.pop()
 
     async def _stored(self, credential: str) -> ApiKey:
-        user_is_there = () if self._users is None else (_no_user_or_exists(self._users),)
-        async with self._database.read() as session:
-            found = await find(session, credential, *user_is_there)
-        key, usable = found or (None, False)
-        if key is None or not usable or not key.is_active:
+        key = await self._keys.get(digest(credential), partial(self._find, credential))
+        if key is None or not key.is_active:
             self._unauthorized("This API key is not valid.", "key_not_valid", prefix=prefix(credential))
         return key
 
+    async def _find(self, credential: str) -> ApiKey | None:
+        async with self._database.read() as session:
+            found = await find(session, credential, *self._user_is_there)
+        key, user_is_there = found or (None, False)
+        return key if user_is_there else None
+
     async def _service(self, key_id: int | None, user_id: int | None) -> Caller:
-        if user_id is not None and not await self._user_exists(user_id):
+        if user_id is not None and not await self._user_ids.get(user_id, partial(self._user, user_id)):
             raise _invalid("There is no such user.", "user_not_found")
         return Caller(key_id=key_id, user_id=user_id)
 
-    async def _user_exists(self, user_id: int) -> bool:
+    async def _user(self, user_id: int) -> int | None:
         if self._users is None:
-            return False
+            return None
         async with self._database.read() as session:
             statement = select(exists().where(self._users == user_id))
-            return bool((await session.execute(statement)).scalar_one())
+            return user_id if (await session.execute(statement)).scalar_one() else None
 
     def _unauthorized(self, message: str, code: str, **details: str) -> NoReturn:
         _refuse(UnauthorizedError(message + self._hint, code), **details)

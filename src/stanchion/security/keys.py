@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.database import BigID, UTCDateTime, now, on_commit
 from stanchion.secret import new_key
+from stanchion.security.cache import forget
 
 Scope = Literal["read", "write"]
 ALL_SCOPES: tuple[Scope, ...] = ("read", "write")
@@ -121,7 +122,10 @@ async def list_all(session: AsyncSession) -> list[ApiKey]:
 
 
 async def revoke(session: AsyncSession, key_id: int, *owner: ColumnElement[bool]) -> bool:
-    """Revoke a key for good; False where there is none that is active and meets the conditions of `owner`."""
+    """Revoke a key for good; False where there is none that is active and meets the conditions of `owner`.
+
+    A KeyGuard refuses it at once in this process, and in others when its `cache` is over.
+    """
     statement = (
         update(api_keys)
         .where(api_keys.c.id == key_id, api_keys.c.revoked_at.is_(None), *owner)
@@ -131,6 +135,7 @@ async def revoke(session: AsyncSession, key_id: int, *owner: ColumnElement[bool]
     revoked = (await session.execute(statement)).scalar_one_or_none()
     if revoked is None:
         return False
+    on_commit(session, forget)
     on_commit(session, log.info, "key_revoked", key_id=key_id, prefix=revoked)
     return True
 

@@ -21,6 +21,7 @@ get_api_key = KeyGuard(
     service_key=settings.API_KEY,
     users=col(User.id),
     hint="The first key is API_KEY in .env." if settings.ENVIRONMENT == "development" else "",
+    cache=settings.API_KEY_CACHE,
 )
 sign_in_limit = SignInLimit(settings.SIGN_IN_LIMIT, storage=settings.SIGN_IN_STORAGE)
 sign_up_limit = SignInLimit(

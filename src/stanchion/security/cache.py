@@ -1,0 +1,54 @@
+"""What was found of keys and users, remembered for a moment."""
+
+import time
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
+
+Found = TypeVar("Found")
+
+_MOST = 10_000
+"""Entries of a cache: then it begins anew."""
+
+
+class Cache(Generic[Found]):
+    """Remembers what was found for `seconds`, counted from when it was looked for; never that nothing was.
+
+    So whatever has changed counts everywhere after that time, in every process. What `forget` was told of
+    counts at once in this one.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._found: dict[Hashable, tuple[float, Found]] = {}
+        self._cleared = 0
+        _caches.add(self)
+
+    async def get(self, name: Hashable, look: Callable[[], Awaitable[Found | None]]) -> Found | None:
+        """Return what is remembered under this name, else what `look` finds."""
+        began = time.monotonic()
+        until, known = self._found.get(name, (0.0, None))
+        if known is not None and began < until:
+            return known
+        cleared = self._cleared
+        found = await look()
+        # What was read before it changed must not be kept after that was told.
+        if found is not None and self._seconds and cleared == self._cleared:
+            if len(self._found) >= _MOST:
+                self.clear()
+            self._found[name] = (began + self._seconds, found)
+        return found
+
+    def clear(self) -> None:
+        """Forget all, also what is looked for right now."""
+        self._found.clear()
+        self._cleared += 1
+
+
+_caches: WeakSet[Cache[Any]] = WeakSet()
+
+
+def forget() -> None:
+    """Clear every cache of this process: something has changed."""
+    for cache in list(_caches):
+        cache.clear()
