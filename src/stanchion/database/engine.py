@@ -13,11 +13,12 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from starlette.requests import HTTPConnection
 
-from stanchion.database import sqlite, wakes
+from stanchion.database import liveness, sqlite, wakes
+from stanchion.database.direct import Direct
 from stanchion.database.failures import DatabaseUnavailableError, is_transient, translated, unify
-from stanchion.database.journal import JournaledSession
 from stanchion.database.retries import SESSIONS, pause
 from stanchion.database.schema import heads, is_current, known
+from stanchion.database.session import RequestSession
 from stanchion.database.url import parse
 from stanchion.stack import function_stack
 
@@ -62,6 +63,7 @@ class Database:
         self.wakes = wakes.Wakes(_listen(self.url, notify))
         # The same pool; the options let each database refuse a write.
         self._reader = self.engine.execution_options(**{sqlite.READ_ONLY: True}, postgresql_readonly=True)
+        self.direct = Direct(self._reader, self.url)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -95,8 +97,8 @@ class Database:
         session = sessions.get(id(self))
         if session is None:
             reads = connection.scope.get("method") in _SAFE_METHODS
-            opened = self.read() if reads else self.transaction()
-            session = await function_stack(connection).enter_async_context(opened)
+            session = RequestSession(self, self._reader if reads else self.engine)
+            function_stack(connection).push_async_exit(partial(self._leave, session, reads))
             sessions[id(self)] = session
         return session
 
@@ -147,15 +149,25 @@ class Database:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        self.direct.close()
         await self.engine.dispose()
 
     @asynccontextmanager
     async def _session(self, engine: AsyncEngine, *, reading: bool = False) -> AsyncIterator[AsyncSession]:
-        # close_resets_only=False: a session used after its end raises, instead of silently
-        # taking a connection that nobody gives back.
-        session = AsyncSession(
-            engine, sync_session_class=JournaledSession, expire_on_commit=False, close_resets_only=False
-        )
+        async with self._ending(RequestSession(self, engine), reading) as session:
+            yield session
+
+    async def _leave(self, session: RequestSession, reading: bool, *raised: Any) -> bool | None:
+        """End the session of a request, as the end of a block would."""
+        if not session.is_open and raised[0] is None:
+            session.end()
+            return None
+        block = self._ending(session, reading)
+        await block.__aenter__()
+        return await block.__aexit__(*raised)
+
+    @asynccontextmanager
+    async def _ending(self, session: RequestSession, reading: bool) -> AsyncIterator[RequestSession]:
         with translated(reading=reading):
             try:
                 yield session
@@ -182,8 +194,9 @@ def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
         engine = sqlite.create_engine(url, **options)
     else:
         engine = create_async_engine(
-            "postgresql+asyncpg://", async_creator=_postgresql_connector(url), pool_pre_ping=True, **options
+            "postgresql+asyncpg://", async_creator=_postgresql_connector(url), **options
         )
+        liveness.watch(engine.sync_engine)
     event.listen(engine.sync_engine, "handle_error", unify)
     return engine
 

@@ -64,10 +64,11 @@ def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
     # What `stanchion.database.texts` compares with: SQLite's own lower() knows the letters of ASCII alone.
-    connection.create_function("stanchion_lower", 1, _lower, deterministic=True)
+    connection.create_function("stanchion_lower", 1, lower, deterministic=True)
 
 
-def _lower(value: Any) -> Any:
+def lower(value: Any) -> Any:
+    """Return a text in lower case, whatever its letters; anything else as it is."""
     return value.lower() if isinstance(value, str) else value
 
 
