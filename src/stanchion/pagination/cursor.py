@@ -71,9 +71,9 @@ class Cursor:
         Raises CursorError (422) for those of another order, and where that row is gone or has others now.
         """
         dialect = session.get_bind().dialect.name
+        if not self.digest:
+            return self.own_place(order, dialect)
         try:
-            if not self.digest:
-                return order.read(self.values, dialect)
             (row_id,) = Order(order.keys[-1:]).read(self.values, dialect)
         except ValueError:
             raise CursorError from None
@@ -81,6 +81,13 @@ class Cursor:
         if found is None or _digest(order.written(found)) != self.digest:
             raise CursorError("The row that this cursor stands beside is gone, or has changed: begin again.")
         return list(found)
+
+    def own_place(self, order: Order, dialect: str) -> list[Any]:
+        """Return the values to begin at of a cursor without a digest. Raises CursorError (422)."""
+        try:
+            return order.read(self.values, dialect)
+        except ValueError:
+            raise CursorError from None
 
 
 def bound(table: str, order: Order, filters: Mapping[str, Any]) -> str:

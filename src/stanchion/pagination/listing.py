@@ -125,26 +125,43 @@ class Selection:
         if self.query.count:
             counted = select(func.count()).select_from(statement.order_by(None).subquery())
             response.headers["X-Total-Count"] = str(await session.scalar(counted))
-        backward = self.cursor is not None and self.cursor.backward
-        order = self.order.reversed() if backward else self.order
+        order = self.walked
         if self.cursor is not None:
             statement = statement.where(order.after(await self.cursor.place(session, order)))
         statement = statement.order_by(*order.clauses).limit(self.query.limit + 1)
         if self.query.offset:
             statement = statement.offset(self.query.offset)
-        read = (await session.execute(statement.add_columns(*order.kept))).all()
-        found, more = list(read[: self.query.limit]), len(read) > self.query.limit
-        if backward:
-            found.reverse()
-        self._link(response, [place for _, *place in found], more=more)
-        return [row for row, *_ in found]
+        return self.cut((await session.execute(statement.add_columns(*order.kept))).all(), response)
+
+    @property
+    def is_backward(self) -> bool:
+        """Tell whether the page is the one before a place."""
+        return self.cursor is not None and self.cursor.backward
+
+    @property
+    def walked(self) -> Order:
+        """Return the order in which the rows of the page are read."""
+        return self.order.reversed() if self.is_backward else self.order
+
+    def cut(self, read: Sequence[Sequence[Any]], response: Response) -> list[Any]:
+        """Return the rows of the page in their order, and set `Link`.
+
+        `read` has them as they are walked, and one more where there is one: each as what is returned of it,
+        then what `order.kept` gave.
+        """
+        found, more = read[: self.query.limit], len(read) > self.query.limit
+        if self.is_backward:
+            found = found[::-1]
+        # Links lead to what lies beside the first row and the last.
+        self._link(response, [tuple(row)[1:] for row in (*found[:1], *found[-1:])], more=more)
+        return [row[0] for row in found]
 
     def _link(self, response: Response, places: Sequence[Sequence[Any]], *, more: bool) -> None:
         if self.query.offset:
             add_links(self.request, response, self.query, more=more)
             return
         links = {"first": link_to(self.request, limit=self.query.limit)}
-        backward = self.cursor is not None and self.cursor.backward
+        backward = self.is_backward
         if places and self.cursor is not None and (more or not backward):
             links["prev"] = self._to(places[0], backward=True)
         if places and (more or backward):

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, WithJsonSchema, create_model
 from pydantic_core import PydanticCustomError, to_jsonable_python
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Float,
     Numeric,
@@ -57,6 +58,11 @@ class Key:
         )
 
     @property
+    def kind(self) -> type[Any]:
+        """Return the type of its values."""
+        return python_type(_column(self.column).type)
+
+    @property
     def nullable(self) -> bool:
         """Tell whether a row may have no value."""
         return bool(_column(self.column).nullable)
@@ -70,8 +76,8 @@ class Key:
         return ordered.nulls_first() if self.descending else ordered.nulls_last()
 
     def bound(self, value: Any) -> ColumnElement[Any]:
-        """Return a value that `kept` gave, to be compared with the column."""
-        return literal(value, self.kept.type)
+        """Return a value that `kept` gave, or what stands for one, to be compared with the column."""
+        return value if isinstance(value, BindParameter) else literal(value, self.kept.type)
 
     def same(self, value: Any) -> ColumnElement[bool]:
         """Return the condition of rows with this value."""

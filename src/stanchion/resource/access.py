@@ -1,7 +1,8 @@
 """A table as one request may reach it: the session, who is asking, and the rows that are theirs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Select, select
@@ -19,8 +20,8 @@ class Access(Generic[Row]):
     model: type[Row]
     session: AsyncSession
     caller: Caller | None
-    where: tuple[ColumnElement[bool], ...]
-    """The conditions of the rows that may be seen: of the owner, of `scope`, not deleted."""
+    narrow: Callable[[], tuple[ColumnElement[bool], ...]]
+    """Gives the conditions of `where`."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Columns of a new row that are filled here: the owner, and those of `values`. No client sets them."""
     changes: Mapping[str, Any] = field(default_factory=dict)
@@ -29,6 +30,14 @@ class Access(Generic[Row]):
     """By relation, the rows that may come along."""
     references: Mapping[str, "Access[Any]"] = field(default_factory=dict)
     """By column, the rows that a client may name there; one that is not listed may name any."""
+
+    @cached_property
+    def where(self) -> tuple[ColumnElement[bool], ...]:
+        """Return the conditions of the rows that may be seen: of the owner, of `scope`, not deleted.
+
+        Made when they are asked for: a ready statement has its own.
+        """
+        return self.narrow()
 
     def select(self) -> Select[Row]:
         """Return the statement that reads the rows that may be seen."""

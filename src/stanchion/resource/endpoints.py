@@ -18,6 +18,7 @@ from stanchion.errors import (
 from stanchion.headers import headers
 from stanchion.pagination import Selection
 from stanchion.resource.access import Access
+from stanchion.resource.reader import as_json
 from stanchion.resource.signature import typed
 from stanchion.resource.writing import new
 
@@ -53,6 +54,10 @@ def list_(resource: "Resource[Any]") -> Endpoint:
 
     async def rows(access: Access[Any], selection: Selection, response: Response) -> Any:  # 401 before 422
         asked = getattr(selection.query, "embed", "")
+        if not asked and resource.reader is not None:
+            text = await resource.reader.page(access, selection, response)
+            if text is not None:
+                return as_json(text, response)
         statement = access.select().options(*resource.embedding.loading(asked, access))
         # What was loaded before, by whomever, was not narrowed.
         statement = statement.execution_options(populate_existing=bool(asked))
@@ -115,8 +120,25 @@ def read(resource: "Resource[Any]") -> Endpoint:
     """GET /{id}: one row, or 304 while it has not changed."""
 
     async def one(
-        row_id: Any, match: Precondition, response: Response, access: Access[Any], embed: str = ""
+        row_id: Any,
+        match: Precondition,
+        request: Request,
+        response: Response,
+        access: Access[Any],
+        embed: str = "",
     ) -> Any:
+        found = None
+        if not embed and resource.reader is not None:
+            found = await resource.reader.one(access, request, row_id)
+        if found == "missing":
+            raise resource.missing
+        if found is not None:
+            text, version = found
+            if resource.is_versioned:
+                response.headers["ETag"] = etag(version)
+                if match.holds(etag(version)):
+                    return Response(status_code=304, headers={"ETag": etag(version)})
+            return as_json(text, response)
         row = await resource.one(access, row_id, *resource.embedding.loading(embed, access))
         if embed:  # what comes along has versions of its own: no ETag stands for it all
             return resource.shown(row, embed)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, Generic, TypeVar
 
 from fastapi import Depends
@@ -77,27 +77,40 @@ class Hooks(Generic[Row]):
         return parameter(reading), parameter(writing), parameter(writing, with_deleted=True)
 
     def _access(self, found: dict[str, Any], *, with_deleted: bool) -> Access[Row]:
-        where: list[ColumnElement[bool]] = []
+        caller = found.get("caller")
+        scope = conditions(found["scope"]) if self.scope is not None else []
         values, changes = (self._filled(found.get(name)) for name in ("values", "update_values"))
         if self.owner:
-            owner, user_id = self.table.column(self.owner), found["caller"].user_id
-            where.append(owner.is_(None) if user_id is None else owner == user_id)
-            values[self.owner] = user_id
-        if self.deleted_at and not with_deleted:
-            where.append(self.table.column(self.deleted_at).is_(None))
-        if self.scope is not None:
-            where += conditions(found["scope"])
-        own: Access[Row] = Access(self.table.model, found["session"], found.get("caller"), tuple(where))
+            assert caller is not None  # a resource with an owner has a dependency that says who asks
+            values[self.owner] = caller.user_id
+        narrow = partial(self._where, caller, scope, with_deleted)
+        own: Access[Row] = Access(
+            self.table.model,
+            found["session"],
+            caller,
+            narrow,
+            values,
+            changes,
+            {name: found[f"with_{name}"] for name in self.embedded if f"with_{name}" in found},
+        )
+        if not self.references and not self.own_references:
+            return own
         references = {name: found[f"at_{name}"] for name in self.references if f"at_{name}" in found}
         if self.is_narrowing:
             references |= dict.fromkeys(self.own_references, own)
-        return replace(
-            own,
-            values=values,
-            changes=changes,
-            references=references,
-            embedded={name: found[f"with_{name}"] for name in self.embedded if f"with_{name}" in found},
-        )
+        return replace(own, references=references)
+
+    def _where(
+        self, caller: Caller | None, scope: list[ColumnElement[bool]], with_deleted: bool
+    ) -> tuple[ColumnElement[bool], ...]:
+        where: list[ColumnElement[bool]] = []
+        if self.owner:
+            assert caller is not None
+            owner = self.table.column(self.owner)
+            where.append(owner.is_(None) if caller.user_id is None else owner == caller.user_id)
+        if self.deleted_at and not with_deleted:
+            where.append(self.table.column(self.deleted_at).is_(None))
+        return (*where, *scope)
 
     def reach(self, session: AsyncSession, caller: Caller | None, *, writing: bool = False) -> Access[Row]:
         """Return what a caller may reach where no request is asking.

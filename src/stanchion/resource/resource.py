@@ -10,7 +10,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
@@ -43,6 +43,8 @@ from stanchion.resource.imports import import_
 from stanchion.resource.names import shown
 from stanchion.resource.parameters import Parameters
 from stanchion.resource.paths import CONVERTOR
+from stanchion.resource.queries import Queries
+from stanchion.resource.reader import Encode, Reader
 from stanchion.resource.route import WritingRoute
 from stanchion.resource.signature import typed
 from stanchion.resource.sources import Opener
@@ -91,6 +93,9 @@ class Resource(Generic[Row]):
       leads to: what of it the caller may see comes along. One that is embedded alone needs no router.
     - `visibility` says who may see the events of rows that a `scope` narrows, which has no feed without it.
 
+    - `encode="application"` has Pydantic write the JSON of each row that is read. As it is, the database
+      does, where it writes what Pydantic would: docs/how-to/resources.md says where that is.
+
     Raises ValueError for a column that is not there, and for one that leads to rows with owners and is not in
     `references`; TypeError for one that cannot be filtered by.
     """
@@ -131,6 +136,7 @@ class Resource(Generic[Row]):
         deleted_at: str = "",
         embed: Mapping[str, "Resource[Any]"] | None = None,
         visibility: Visibility | None = None,
+        encode: Encode = "database",
         name: str = "",
     ) -> None:
         self.model, self.response, self.create, self.update = model, response, create, update
@@ -187,6 +193,7 @@ class Resource(Generic[Row]):
             ids_return=ids_return,
             announcer=self.announcer,
         )
+        self.reader = self._reader(response) if encode == "database" else None
         fields = {"embed": (str, self.embedding.parameter)} if embed else {}
         self.listing = Listing(model, filters=Filters(model, filters), sort=sort, fields=fields)
         if hidden := set(sort) - shown(response) - {self.table.key_name}:
@@ -296,6 +303,13 @@ class Resource(Generic[Row]):
         a `scope`, which only a request can be asked.
         """
         return export_rows(self, opened, format, caller)
+
+    def _reader(self, response: type[BaseModel]) -> Reader | None:
+        # What a scope will say of rows is not known before a request.
+        if self.hooks.scope is not None:
+            return None
+        queries = partial(Queries, self.table, response, owner=self.owner, deleted_at=self.deleted_at)
+        return Reader(queries, is_owned=bool(self.owner))
 
     def _announcer(self, response: type[BaseModel]) -> Announcer | None:
         # Whether a row that a scope narrows may be seen cannot be asked once it is gone.
