@@ -11,7 +11,7 @@ import structlog
 from tests.jobs.conftest import PATIENCE, Office, effects
 
 from stanchion.database import Database, DatabaseBusyError, now
-from stanchion.jobs import GiveUpError, JobContext, JobFunction, Jobs, Status, Worker, leases
+from stanchion.jobs import GiveUpError, JobContext, JobFunction, Jobs, Status, Worker, endings, leases
 from stanchion.jobs.run import _pause
 from stanchion.jobs.store import plant
 from stanchion.jobs.table import jobs as table
@@ -317,7 +317,7 @@ async def test_a_lost_lease_ends_the_run(office: Office) -> None:
 
 async def test_a_busy_database_is_no_lost_lease(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
     go_on, refused = anyio.Event(), 0
-    finish, renew = leases.finish, leases.renew
+    write, renew = endings.write, leases.renew
 
     async def busy(*arguments: Any) -> Any:
         nonlocal refused
@@ -327,8 +327,8 @@ async def test_a_busy_database_is_no_lost_lease(office: Office, monkeypatch: pyt
         go_on.set()
         return await renew(*arguments)
 
-    async def busy_once(*arguments: Any) -> Any:
-        monkeypatch.setattr(leases, "finish", finish)
+    async def busy_once(*arguments: Any, **options: Any) -> Any:
+        monkeypatch.setattr(endings, "write", write)
         raise DatabaseBusyError
 
     @office.jobs.job()
@@ -337,7 +337,7 @@ async def test_a_busy_database_is_no_lost_lease(office: Office, monkeypatch: pyt
         return 1
 
     monkeypatch.setattr(leases, "renew", busy)
-    monkeypatch.setattr(leases, "finish", busy_once)
+    monkeypatch.setattr(endings, "write", busy_once)
     job_id = await office.enqueue(slow)
     async with office.worker(lease=0.3).running():
         job = await office.until(job_id, Status.done)

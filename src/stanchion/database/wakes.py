@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.database.failures import DatabaseUnavailableError
@@ -140,7 +140,11 @@ async def watch_sqlite(connect: Callable[[], sqlite3.Connection], wake: Callable
 
 def is_told(session: AsyncSession) -> bool:
     """Tell whether a NOTIFY is of use: not on SQLite, nor where it is switched off."""
-    bind = session.get_bind()
+    return is_loud(session.get_bind())
+
+
+def is_loud(bind: Engine | Connection) -> bool:
+    """Tell the same of an engine."""
     return bind.dialect.name != "sqlite" and not bind.get_execution_options().get(SILENT)
 
 

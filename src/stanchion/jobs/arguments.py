@@ -41,6 +41,7 @@ class Arguments:
         self._signature = inspect.Signature(sent)
         self.required = [one.name for one in sent if one.default is one.empty]
         self._model = _model(self._name, [(one, hints[one.name]) for one in sent])
+        self._names = {name: field.alias or name for name, field in self._model.model_fields.items()}
 
     def dump(self, *args: Any, **kwargs: Any) -> str:
         """Return a call's arguments as JSON; what was left out is its default when the job runs.
@@ -63,8 +64,7 @@ class Arguments:
             loaded = self._model.model_validate_json(text)
         except ValidationError as exc:
             raise ArgumentsError(_sentence(self._name, exc)) from None
-        fields = self._model.model_fields
-        return {fields[one].alias or one: getattr(loaded, one) for one in loaded.model_fields_set}
+        return {self._names[one]: getattr(loaded, one) for one in loaded.model_fields_set}
 
 
 def _model(name: str, parameters: list[tuple[inspect.Parameter, Any]]) -> type[BaseModel]:

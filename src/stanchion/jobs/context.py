@@ -11,6 +11,7 @@ from stanchion.jobs.told import Told
 
 _MESSAGE = 500
 """Characters of a message that are kept."""
+_LARGEST = 2**63
 
 
 class JobContext:
@@ -24,7 +25,7 @@ class JobContext:
         self.name = lease.name
         self.attempt = lease.attempt
         self.max_attempts = lease.max_attempts
-        self.told = Progress()
+        self.told: Progress | None = None
         self.opened: AsyncSession | None = None
         self.stack = AsyncExitStack()
         self._database = database
@@ -44,8 +45,17 @@ class JobContext:
         return self.opened
 
     async def progress(self, done: int, total: int | None = None, message: str | None = None) -> None:
-        """Tell how far it is, as often as you like; readers see it soon, whatever else is uncommitted."""
-        self.told.done, self.told.total = done, total
-        self.told.message = None if message is None else message.replace("\0", "�")[:_MESSAGE]
+        """Tell how far it is, as often as you like; readers see it soon, whatever else is uncommitted.
+
+        Raises ValueError for numbers that no column holds.
+        """
+        if not all(number is None or abs(number) < _LARGEST for number in (done, total)):
+            raise ValueError("How far a job is, and of how much, are numbers of 64 bits.")
+        self.told = Progress(done, total, None if message is None else _storable(message)[:_MESSAGE])
         self._tell(self._lease, self.told)
         await anyio.lowlevel.checkpoint()
+
+
+def _storable(text: str) -> str:
+    """Return a text without what no database keeps: NUL, and halves of characters."""
+    return text.replace("\0", "�").encode("utf-8", "replace").decode()

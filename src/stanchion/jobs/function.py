@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Generic, ParamSpec, TypeVar
 
 import anyio.to_thread
@@ -69,6 +69,11 @@ class JobFunction(Generic[P, R]):
     schedule: Schedule | None = None
     own: Options = field(default_factory=Options)
 
+    @cached_property
+    def is_async(self) -> bool:
+        """Whether it runs in the event loop; else it does in a thread."""
+        return inspect.iscoroutinefunction(self.function)
+
     def __call__(self, *args: Any, **kwargs: Any) -> R:
         return self.function(*args, **kwargs)
 
@@ -117,7 +122,7 @@ class JobFunction(Generic[P, R]):
         """Return the job of one tick of the schedule."""
         return replace(self.new(), at=tick, tick=tick, unique_key=None)
 
-    async def run(self, context: JobContext, arguments: str, threads: anyio.CapacityLimiter) -> Any:
+    async def run(self, context: JobContext | None, arguments: str, threads: anyio.CapacityLimiter) -> Any:
         """Call the function with stored arguments, in a thread unless it is async; return what it returns.
 
         Raises ArgumentsError, and whatever the function raises. A thread cannot be stopped: where the
@@ -127,7 +132,7 @@ class JobFunction(Generic[P, R]):
         if self.arguments.context is not None:
             given[self.arguments.context] = context
         call: Callable[[], Any] = partial(self.function, **given)
-        if inspect.iscoroutinefunction(self.function):
+        if self.is_async:
             return await call()
         return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=threads)
 

@@ -1,19 +1,24 @@
 """What a worker does beside running jobs: renew leases, tell of progress, plant schedules, sweep."""
 
 import random
-from collections.abc import Collection
+from collections.abc import Mapping
 
 import anyio
 
 from stanchion.database import Database, notify
+from stanchion.database.wakes import Wakes
 from stanchion.jobs import leases, store
-from stanchion.jobs.ledger import How, tell
+from stanchion.jobs.endings import How
+from stanchion.jobs.leases import Lease
+from stanchion.jobs.ledger import tell
 from stanchion.jobs.registry import Jobs
 from stanchion.jobs.run import Run
 from stanchion.jobs.told import Told
 
 _BEATS = 3
 """Renewals in the length of a lease: two may fail."""
+_HEED_EVERY = 0.2
+"""Seconds between two looks for what is cancelled, at least: SQLite wakes for whatever is committed."""
 _TELL_EVERY = 0.2
 """Seconds between two writes of progress, however often a job tells of it."""
 _SWEEP_EVERY = 60.0
@@ -22,11 +27,11 @@ _LOOK_EVERY = 300.0
 """Seconds between two looks at the schedules, at most: the clock of this process may not keep pace."""
 
 
-async def renew(database: Database, runs: Collection[Run], lease: float) -> None:
-    """Renew the leases of the runs for as long as they go on; end those that are lost or to be cancelled."""
+async def renew(database: Database, runs: Mapping[Lease, Run], lease: float) -> None:
+    """Renew the leases of the runs for as long as they go on; end those that are lost."""
     while True:
         await anyio.sleep(lease / _BEATS)
-        held = {run.lease: run for run in runs}
+        held = dict(runs)
         if not held:
             continue
         try:
@@ -39,8 +44,26 @@ async def renew(database: Database, runs: Collection[Run], lease: float) -> None
         for one, run in held.items():
             if one.id not in renewed:
                 run.lose()
-            elif renewed[one.id]:
-                run.stop(How.cancelled)
+
+
+async def heed(database: Database, runs: Mapping[Lease, Run], wakes: Wakes, lease: float) -> None:
+    """End the runs that are to be cancelled, as soon as that is heard of."""
+    async with wakes.listening(store.CANCELLED) as wake:
+        while True:
+            await wake.wait(lease / _BEATS)
+            if not runs:
+                continue
+            held = dict(runs)
+            try:
+                async with database.read() as session:
+                    cancelled = await leases.cancelled(session, held)
+            except Exception as exc:
+                tell("cancellations_not_read", exc)
+                continue
+            for one, run in held.items():
+                if one.id in cancelled:
+                    run.stop(How.cancelled)
+            await anyio.sleep(_HEED_EVERY)
 
 
 async def report(database: Database, told: Told) -> None:
@@ -49,8 +72,8 @@ async def report(database: Database, told: Told) -> None:
         news = await told.wait()
         try:
             async with database.transaction() as session:
-                for lease, progress in news.items():
-                    await leases.report(session, lease, progress)
+                if news:
+                    await leases.report(session, news.items())
                 await notify(session, store.TOLD)
         except Exception as exc:
             tell("progress_not_written", exc)  # the next is more; the end of a run has it too

@@ -1,23 +1,38 @@
-"""What a worker does to jobs: claim, renew, report, and end a run. Each write names the run's lease.
+"""What a worker does to jobs: claim them, renew its leases, report. Each write names the lease.
 
 A lease is a token that no other claim has. Where the row has another, or none, the run is no longer
 this worker's, and nothing is written.
 """
 
-import json
 import secrets
 from collections.abc import Collection
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, any_, func, select, tuple_, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from pydantic_core import to_json
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Float,
+    FromClause,
+    Integer,
+    Select,
+    String,
+    Text,
+    any_,
+    bindparam,
+    func,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from stanchion.jobs.record import Failure
+from stanchion.jobs import given
+from stanchion.jobs.given import Executor
 from stanchion.jobs.table import Status, clock, jobs
-
-Executor = AsyncSession | AsyncConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +49,24 @@ class Filter:
         return known & jobs.c.queue.in_(self.queues) if self.queues else known
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Lease:
     """A job that was claimed, and the token of the claim."""
 
-    id: int
     token: str
+    id: int
     name: str
     arguments: str
     attempt: int
     max_attempts: int
     request_id: str | None
     cancel_requested: bool
+    priority: int
+
+
+_CLAIMED = [jobs.c[name] for name in Lease.__slots__ if name != "token"]
+HELD = {"id": BigInteger, "lease": String}
+"""The columns that tell a lease."""
 
 
 @dataclass(slots=True)
@@ -56,26 +77,25 @@ class Progress:
     total: int | None = None
     message: str | None = None
 
-    @property
-    def values(self) -> dict[str, Any]:
-        """The same as columns."""
-        return {"done": self.done, "total": self.total, "message": self.message}
-
 
 async def due_in(executor: Executor, which: Filter) -> float | None:
     """Return the seconds until the first job is due, 0 or less for now; None where none is waiting."""
-    query = (
-        select(jobs.c.due_at, clock())
-        .where(jobs.c.finished_at.is_(None), which.condition)
-        .order_by(jobs.c.due_at)
-        .limit(1)
-    )
-    row = (await executor.execute(query)).one_or_none()
+    row = (await executor.execute(_first(which))).one_or_none()
     if row is None:
         return None
     due_at: datetime = row[0]
     now: datetime = row[1]
     return (due_at - now).total_seconds()
+
+
+@cache
+def _first(which: Filter) -> Select[Any]:
+    return (
+        select(jobs.c.due_at, clock())
+        .where(jobs.c.finished_at.is_(None), which.condition)
+        .order_by(jobs.c.due_at)
+        .limit(1)
+    )
 
 
 async def claim(
@@ -85,7 +105,7 @@ async def claim(
     limit: int,
     seconds: float,
     worker: str,
-    running: Collection[int] = (),
+    running: Collection[Lease] = (),
 ) -> list[Lease]:
     """Take up to `limit` jobs that are due, those of the highest priority first, and count the attempt.
 
@@ -93,129 +113,102 @@ async def claim(
     that are `running` here go on, and their leases are renewed when the database lets us.
     """
     token = secrets.token_hex(16)
-    statement = (
+    values = {
+        "token": token,
+        "by": worker,
+        "seconds": seconds,
+        "most": limit,
+        "running": _told(running),
+    }
+    rows = (await executor.execute(_claiming(executor.dialect.name, which), values)).all()
+    leases = [Lease(token, *row) for row in rows]
+    leases.sort(key=lambda lease: (-lease.priority, lease.id))
+    return leases
+
+
+@cache
+def _claiming(dialect: str, which: Filter) -> ReturningUpdate[Any]:
+    running = given.rows(dialect, "running", HELD)
+    query = (
+        select(jobs.c.id)
+        .where(jobs.c.finished_at.is_(None), jobs.c.due_at <= clock(), which.condition)
+        .where(jobs.c.id.not_in(select(running.c.id)))
+        .order_by(jobs.c.priority.desc(), jobs.c.due_at, jobs.c.id)
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+    # With IN, PostgreSQL may run the query more than once, and take more than its limit.
+    once = jobs.c.id == any_(func.array(query.scalar_subquery()))
+    return (
         update(jobs)
-        .where(_one_of(executor, _next(which, limit, running)))
+        .where(jobs.c.id.in_(query) if dialect == "sqlite" else once)
         .values(
             status=Status.running,
             attempt=jobs.c.attempt + 1,
-            due_at=clock(seconds),
+            due_at=clock(bindparam("seconds", type_=Float)),
             started_at=clock(),
-            lease=token,
-            worker=worker,
+            lease=bindparam("token"),
+            worker=bindparam("by"),
         )
-        .returning(
-            jobs.c.id,
-            jobs.c.name,
-            jobs.c.arguments,
-            jobs.c.attempt,
-            jobs.c.max_attempts,
-            jobs.c.request_id,
-            jobs.c.cancel_requested,
-            jobs.c.priority,
-        )
+        .returning(*_CLAIMED)
     )
-    rows = (await executor.execute(statement)).all()
-    return [
-        Lease(
-            id=row.id,
-            token=token,
-            name=row.name,
-            arguments=row.arguments,
-            attempt=row.attempt,
-            max_attempts=row.max_attempts,
-            request_id=row.request_id,
-            cancel_requested=bool(row.cancel_requested),
-        )
-        for row in sorted(rows, key=lambda row: (-row.priority, row.id))
+
+
+async def renew(executor: Executor, leases: Collection[Lease], seconds: float) -> set[int]:
+    """Renew leases, also those that are over and that nobody took. An id that is not returned is lost."""
+    statement = _renewing(given.dialect_of(executor))
+    return set(await _ids(executor, statement, {"held": _told(leases), "seconds": seconds}))
+
+
+@cache
+def _renewing(dialect: str) -> ReturningUpdate[Any]:
+    held = given.rows(dialect, "held", HELD)
+    renewed = update(jobs).where(*is_held(held)).values(due_at=clock(bindparam("seconds", type_=Float)))
+    return renewed.returning(jobs.c.id)
+
+
+async def cancelled(executor: Executor, leases: Collection[Lease]) -> set[int]:
+    """Return the ids of those that are to be cancelled."""
+    return set(await _ids(executor, _cancelled(given.dialect_of(executor)), {"held": _told(leases)}))
+
+
+@cache
+def _cancelled(dialect: str) -> Select[tuple[int]]:
+    held = given.rows(dialect, "held", HELD)
+    return select(jobs.c.id).where(*is_held(held), jobs.c.cancel_requested.is_(True))
+
+
+async def report(executor: Executor, news: Collection[tuple[Lease, Progress]]) -> None:
+    """Write how far runs are; of those whose lease is lost, nothing."""
+    told = [
+        {
+            "id": lease.id,
+            "lease": lease.token,
+            "done": progress.done,
+            "total": progress.total,
+            "message": progress.message,
+        }
+        for lease, progress in news
     ]
+    await executor.execute(_reporting(given.dialect_of(executor)), {"told": to_json(told).decode()})
 
 
-def _next(which: Filter, limit: int, running: Collection[int]) -> Select[tuple[int]]:
-    return (
-        select(jobs.c.id)
-        .where(jobs.c.finished_at.is_(None), jobs.c.due_at <= clock(), which.condition)
-        .where(jobs.c.id.not_in(running))
-        .order_by(jobs.c.priority.desc(), jobs.c.due_at, jobs.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+@cache
+def _reporting(dialect: str) -> ReturningUpdate[Any]:
+    columns = HELD | {"done": BigInteger, "total": BigInteger, "message": Text}
+    told = given.rows(dialect, "told", columns)
+    values = {name: told.c[name] for name in ("done", "total", "message")}
+    return update(jobs).where(*is_held(told)).values(values).returning(jobs.c.id)
 
 
-def _one_of(executor: AsyncConnection, query: Select[tuple[int]]) -> ColumnElement[bool]:
-    if executor.dialect.name == "sqlite":
-        return jobs.c.id.in_(query)
-    # With IN, PostgreSQL may run the query more than once, and take more than its limit.
-    return jobs.c.id == any_(func.array(query.scalar_subquery()))
+def is_held(held: FromClause) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return for SQL whether a job is one of these, and has the lease that is given for it."""
+    return jobs.c.id == held.c.id, jobs.c.lease == held.c.lease
 
 
-async def renew(executor: Executor, leases: Collection[Lease], seconds: float) -> dict[int, bool]:
-    """Renew leases, also those that are over and that nobody took; return whether each is to be cancelled.
-
-    One that is missing is lost.
-    """
-    renewed = _held(leases).values(due_at=clock(seconds))
-    rows = (await executor.execute(renewed.returning(jobs.c.id, jobs.c.cancel_requested))).all()
-    return {row.id: bool(row.cancel_requested) for row in rows}
+def _told(leases: Collection[Lease]) -> str:
+    return to_json([{"id": lease.id, "lease": lease.token} for lease in leases]).decode()
 
 
-async def report(executor: Executor, lease: Lease, progress: Progress) -> bool:
-    """Write how far a run is; False where the lease is lost."""
-    statement = _held([lease]).values(progress.values).returning(jobs.c.id)
-    return (await executor.execute(statement)).first() is not None
-
-
-async def finish(executor: Executor, lease: Lease, progress: Progress, result: str | None) -> bool:
-    """Write that a run has succeeded, and its result as JSON; False where the lease is lost."""
-    values = {**_over(Status.done), **progress.values, "result": result, "error": None}
-    return (await executor.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None
-
-
-async def finish_all(executor: Executor, leases: Collection[Lease]) -> set[int]:
-    """Write that runs without progress and result have succeeded; return those whose lease was not lost."""
-    claims: dict[str, list[int]] = {}
-    for lease in leases:
-        claims.setdefault(lease.token, []).append(lease.id)
-    found: set[int] = set()
-    # One statement for each claim: pairs of id and token, many at a time, take longer to write than to run.
-    for token, ids in claims.items():
-        held = update(jobs).where(jobs.c.id.in_(ids), jobs.c.lease == token)
-        ended = held.values({**_over(Status.done), "error": None}).returning(jobs.c.id)
-        found.update(row.id for row in await executor.execute(ended))
-    return found
-
-
-async def fail(
-    executor: Executor, lease: Lease, progress: Progress, error: Failure, retry_in: float | None
-) -> bool:
-    """Write that a run has failed: to be tried again in so many seconds, or for good; False if lost."""
-    text = json.dumps(asdict(error))
-    end = _over(Status.failed) if retry_in is None else _waiting(retry_in)
-    values = {**end, **progress.values, "error": text}
-    return (await executor.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None
-
-
-async def release(executor: Executor, lease: Lease) -> bool:
-    """Give a job back, as if it had not been claimed: others may take it now. False where it was lost."""
-    values = {**_waiting(0), "attempt": jobs.c.attempt - 1}
-    return (await executor.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None
-
-
-async def end_cancelled(executor: Executor, lease: Lease, progress: Progress) -> bool:
-    """Write that a run was cancelled; False where the lease is lost."""
-    values = {**_over(Status.cancelled), **progress.values}
-    return (await executor.execute(_held([lease]).values(values).returning(jobs.c.id))).first() is not None
-
-
-def _held(leases: Collection[Lease]) -> Update:
-    # A row with the id of one and the token of another was lost and taken again, by this same worker.
-    pairs = tuple_(jobs.c.id, jobs.c.lease).in_([(lease.id, lease.token) for lease in leases])
-    return update(jobs).where(jobs.c.id.in_([lease.id for lease in leases]), pairs)
-
-
-def _over(status: Status) -> dict[str, Any]:
-    return {"status": status, "finished_at": clock(), "lease": None}
-
-
-def _waiting(seconds: float) -> dict[str, Any]:
-    return {"status": Status.queued, "due_at": clock(seconds), "lease": None}
+async def _ids(executor: Executor, statement: Any, values: dict[str, Any]) -> list[int]:
+    return [row[0] for row in await executor.execute(statement, values)]

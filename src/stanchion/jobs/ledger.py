@@ -1,71 +1,43 @@
-"""Ledger: how runs have ended, written many at a time, and how far they are."""
+"""Ledger: writes how runs have ended, many at a time."""
 
 import asyncio
-from dataclasses import dataclass, field
-from enum import StrEnum
+from collections.abc import Callable, Collection
 
 import anyio
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from stanchion.database import Database, notify
+from stanchion.database import Database
+from stanchion.database.wakes import is_loud
 from stanchion.errors import UnavailableError
-from stanchion.jobs import leases
-from stanchion.jobs.leases import Lease, Progress
+from stanchion.jobs import endings
+from stanchion.jobs.endings import Ending
 from stanchion.jobs.line import Line
-from stanchion.jobs.record import Failure
-from stanchion.jobs.store import TOPIC
 from stanchion.jobs.told import Told
 
 _AGAIN = 0.5
 """Seconds until a database that was busy or away is asked again."""
 
+Written = Callable[[Collection[Ending], Collection[int]], None]
+"""Is called with what was to be written, and the ids of the jobs of which it was: the others are lost."""
+
 log = structlog.stdlib.get_logger("stanchion.jobs")
-
-
-class How(StrEnum):
-    """How a run has ended; one that was stopped is given back to other workers."""
-
-    done = "done"
-    failed = "failed"
-    cancelled = "cancelled"
-    stopped = "stopped"
-
-
-@dataclass(slots=True, eq=False)
-class Ending:
-    """The end of a run, to be written; `is_lost` when its lease was another's by then."""
-
-    lease: Lease
-    progress: Progress
-    how: How
-    result: str | None = None
-    error: Failure | None = None
-    retry_in: float | None = None
-    is_lost: bool = field(default=False, init=False)
-    written: asyncio.Event = field(default_factory=asyncio.Event, init=False)
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether it can be written together with others by one statement."""
-        return self.how is How.done and self.result is None and self.progress == Progress()
 
 
 class Ledger:
     """Writes how runs have ended, while `run` runs: those that come while it writes share the next commit."""
 
-    def __init__(self, database: Database, told: Told) -> None:
-        self._database = database
+    def __init__(self, database: Database, told: Told, written: Written) -> None:
         self._line = Line(database)
+        self._is_loud = is_loud(database.engine.sync_engine)
         self._told = told
+        self._written = written
         self._waiting: list[Ending] = []
         self._event = asyncio.Event()
 
-    async def write(self, ending: Ending) -> None:
-        """Return when it is written, or its lease was lost; a database that is busy or away is waited for."""
+    def write(self, ending: Ending) -> None:
+        """Have it written, as soon as the database lets us."""
         self._waiting.append(ending)
         self._event.set()
-        await ending.written.wait()
 
     async def run(self) -> None:
         """Write until it is cancelled."""
@@ -81,27 +53,15 @@ class Ledger:
 
     async def _write(self, batch: list[Ending]) -> bool:
         try:
-            written = await self._commit(batch)
-            if any(ending.how is How.stopped or ending.retry_in is not None for ending in batch):
-                async with self._database.transaction() as session:
-                    await notify(session, TOPIC)
+            async with self._line.open() as line:
+                written = await endings.write(line, batch, is_loud=self._is_loud)
         except Exception as exc:
             # That the database is busy or away takes no lease: what was done is told when it answers.
             tell("job_end_not_written", exc)
             return False
-        for ending in batch:
-            ending.is_lost = ending.lease not in written
-            ending.written.set()
         self._told.tell()
+        self._written(batch, written)
         return True
-
-    async def _commit(self, batch: list[Ending]) -> set[Lease]:
-        plain = {ending.lease.id: ending.lease for ending in batch if ending.is_plain}
-        async with self._line.open() as line:
-            written = {ending.lease for ending in batch if not ending.is_plain and await _end(line, ending)}
-            if plain:
-                written |= {plain[job_id] for job_id in await leases.finish_all(line, plain.values())}
-        return written
 
 
 def tell(event: str, exc: Exception) -> None:
@@ -110,17 +70,3 @@ def tell(event: str, exc: Exception) -> None:
         log.warning(event, error=exc.code)
     else:
         log.error(event, exc_info=exc)
-
-
-async def _end(line: AsyncConnection, ending: Ending) -> bool:
-    lease, progress = ending.lease, ending.progress
-    match ending.how:
-        case How.done:
-            return await leases.finish(line, lease, progress, ending.result)
-        case How.cancelled:
-            return await leases.end_cancelled(line, lease, progress)
-        case How.stopped:
-            return await leases.release(line, lease)
-        case How.failed:
-            assert ending.error is not None
-            return await leases.fail(line, lease, progress, ending.error, ending.retry_in)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 import traceback
 from typing import Any
 
@@ -10,12 +11,12 @@ import structlog
 from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
 
 from stanchion.database import Database
-from stanchion.jobs import leases
+from stanchion.jobs import endings
 from stanchion.jobs.context import JobContext
+from stanchion.jobs.endings import Ending, How
 from stanchion.jobs.errors import ArgumentsError, GiveUpError, LeaseLostError
 from stanchion.jobs.function import JobFunction
-from stanchion.jobs.leases import Lease, Progress
-from stanchion.jobs.ledger import Ending, How
+from stanchion.jobs.leases import Lease
 from stanchion.jobs.record import Failure
 from stanchion.jobs.told import Told
 from stanchion.logging import redact
@@ -41,16 +42,18 @@ class Run:
     ) -> None:
         self.lease = lease
         self.function = function
+        self.started = time.perf_counter()
         self._told = told
-        self.context = JobContext(database, lease, told)
+        # One that takes no context has no session, and tells of no progress.
+        self.context = JobContext(database, lease, told) if function.arguments.context else None
         self.scope = anyio.CancelScope()
         self.reason: How | None = None
         self.is_lost = False
 
     @property
-    def progress(self) -> Progress:
-        """How far it says that it is."""
-        return self.context.told
+    def duration(self) -> float:
+        """The milliseconds since it was begun."""
+        return round((time.perf_counter() - self.started) * 1000, 2)
 
     def stop(self, reason: How) -> None:
         """Cancel it, to be written as cancelled or given back."""
@@ -63,46 +66,56 @@ class Run:
         self.scope.cancel()
 
     async def attempt(self, threads: anyio.CapacityLimiter) -> Ending | None:
-        """Run the function; return what is to be written, None where it is written or must not be."""
+        """Run the function; return how that ended, None where the lease is lost: nothing is written."""
         if self.lease.cancel_requested:
             return self._ending(How.cancelled)
         if self.lease.attempt > self.lease.max_attempts:
             said = f"Its worker ended in the middle of it, {self.lease.max_attempts} times."
             return self._ending(How.failed, error=Failure("WorkerLostError", said, ""))
-        with self.scope:
-            try:
-                return await self._call(threads)
-            except LeaseLostError:
-                self.is_lost = True
-                return None
-            except asyncio.CancelledError as exc:
-                if self.scope.cancel_called or _is_cancelled():
-                    raise
-                return self._failed(exc)  # something else was cancelled, which it waited for
-            except (Exception, SystemExit) as exc:
-                return self._failed(exc)
-        if self.is_lost or self.reason is None:
+        try:
+            return await self._call(threads)
+        except LeaseLostError:
             return None
-        return self._ending(self.reason)
+        except asyncio.CancelledError as exc:
+            if _is_cancelled():
+                raise
+            return self._cut_short(exc)  # or something else was cancelled, which it waited for
+        except (Exception, SystemExit) as exc:
+            return self._cut_short(exc)
 
     async def _call(self, threads: anyio.CapacityLimiter) -> Ending | None:
         """Call it, and commit what it wrote in its session together with its end."""
+        if self.context is None:
+            return self._ending(How.done, result=await self._result(threads))
         async with self.context.stack:
-            try:
-                with anyio.move_on_after(self.function.rules.timeout) as limit:
-                    result = await self.function.run(self.context, self.lease.arguments, threads)
-                if limit.cancelled_caught:
-                    raise TimeoutError(f"It took longer than {self.function.rules.timeout} seconds.")
-                text = None if result is None else to_json(result, inf_nan_mode="constants").decode()
-            except PydanticSerializationError as exc:
-                raise GiveUpError(f"What {self.function.name} returned has no form in JSON.") from exc
+            ending = self._ending(How.done, result=await self._result(threads))
             session = self.context.opened
             if session is None:
-                return self._ending(How.done, result=text)
-            if not await leases.finish(session, self.lease, self.progress, text):
+                return ending
+            if not await endings.write(session, [ending]):
                 raise LeaseLostError
         self._told.tell()
-        return None
+        ending.is_written = True
+        return ending
+
+    async def _result(self, threads: anyio.CapacityLimiter) -> str | None:
+        """Return as JSON what the function returns. Raises what it raises, and where it is cut short."""
+        timeout = self.function.rules.timeout
+        with self.scope:
+            if timeout is not None:
+                self.scope.deadline = anyio.current_time() + timeout
+            result = await self.function.run(self.context, self.lease.arguments, threads)
+            try:
+                return None if result is None else to_json(result, inf_nan_mode="constants").decode()
+            except PydanticSerializationError as exc:
+                raise GiveUpError(f"What {self.function.name} returned has no form in JSON.") from exc
+        raise TimeoutError(f"It took longer than {timeout} seconds.")
+
+    def _cut_short(self, exc: BaseException) -> Ending | None:
+        """Return the end of a run that has raised; whatever that was, if it was told to end."""
+        if self.is_lost:
+            return None
+        return self._failed(exc) if self.reason is None else self._ending(self.reason)
 
     def _failed(self, exc: BaseException) -> Ending:
         is_final = (
@@ -128,7 +141,8 @@ class Run:
         error: Failure | None = None,
         retry_in: float | None = None,
     ) -> Ending:
-        return Ending(self.lease, self.progress, how, result, error, retry_in)
+        progress = None if self.context is None else self.context.told
+        return Ending(self.lease, how, progress, result, error, retry_in)
 
 
 def _is_cancelled() -> bool:

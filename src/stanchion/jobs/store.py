@@ -21,6 +21,8 @@ TOPIC = "jobs"
 """What workers wait for."""
 TOLD = "jobs told"
 """What those wait for who watch a job."""
+CANCELLED = "jobs cancelled"
+"""What workers wait for while they run some."""
 _BATCH = 500
 """Rows that are swept at a time."""
 _COPIED = (
@@ -114,7 +116,7 @@ async def find(
 
 
 async def cancel(session: AsyncSession, job_id: int) -> bool:
-    """Cancel a job: a queued one at once, a running one when its worker next renews the lease.
+    """Cancel a job: a queued one at once, a running one when its worker hears of it.
 
     False where it is over, or there is none.
     """
@@ -129,6 +131,8 @@ async def cancel(session: AsyncSession, job_id: int) -> bool:
     for statement in (queued, running, queued):  # again: a worker may have given it back in between
         if (await session.execute(statement.returning(jobs.c.id))).first() is not None:
             await notify(session, TOLD)
+            if statement is running:
+                await notify(session, CANCELLED)
             return True
     return False
 

@@ -1,20 +1,20 @@
 """Worker: takes the jobs that are due, and runs several at a time."""
 
+import asyncio
 import os
 import socket
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
 import structlog
-from anyio.abc import TaskGroup
 
 from stanchion.database import Database
 from stanchion.database.wakes import SILENT, Wake
 from stanchion.jobs import keeping, leases
+from stanchion.jobs.endings import Ending, How
 from stanchion.jobs.leases import Filter, Lease
-from stanchion.jobs.ledger import How, Ledger, tell
+from stanchion.jobs.ledger import Ledger, tell
 from stanchion.jobs.line import Line
 from stanchion.jobs.registry import Jobs
 from stanchion.jobs.run import Run
@@ -58,10 +58,10 @@ class Worker:
         self.grace = grace
         self.name = f"{socket.gethostname()}:{os.getpid()}"[:200]
         self._filter = Filter(tuple(jobs.functions), tuple(queues))
-        self._runs: set[Run] = set()
+        self._runs: dict[Lease, Run] = {}
         self._busy = 0
         self._told = Told()
-        self._freed = anyio.Event()
+        self._freed = asyncio.Event()
         self._stopping = False
         self._wake: Wake | None = None
 
@@ -90,21 +90,23 @@ class Worker:
     async def run(self) -> None:
         """Work until `stop`."""
         database = _beside(self.jobs.database)
+        wakes = self.jobs.database.wakes
         try:
-            async with (
-                anyio.create_task_group() as keepers,
-                self.jobs.database.wakes.listening(TOPIC) as self._wake,
-            ):
-                ledger = Ledger(database, self._told)
+            async with anyio.create_task_group() as keepers, wakes.listening(TOPIC) as self._wake:
+                ledger = Ledger(database, self._told, self._written)
                 keepers.start_soon(ledger.run)
                 keepers.start_soon(keeping.renew, database, self._runs, self.lease)
+                keepers.start_soon(keeping.heed, database, self._runs, wakes, self.lease)
                 keepers.start_soon(keeping.report, database, self._told)
                 keepers.start_soon(keeping.plant, database, self.jobs)
                 keepers.start_soon(keeping.sweep, database, self.jobs)
                 log.info("worker_started", jobs=len(self.jobs.functions), concurrency=self.concurrency)
-                async with anyio.create_task_group() as tasks:
-                    await self._work(database, ledger, tasks, self._wake)
-                    await self._end(tasks)
+                # Of asyncio: a task of anyio's costs more than all else of a small job.
+                with anyio.CancelScope() as scope:
+                    async with asyncio.TaskGroup() as tasks:
+                        await self._work(database, ledger, tasks, self._wake)
+                        await self._end()
+                        scope.cancel()
                 keepers.cancel_scope.cancel()
             log.info("worker_stopped")
         finally:
@@ -114,22 +116,23 @@ class Worker:
     async def run_due(self) -> int:
         """Run what is due until nothing is, one job after another, and return how many: for tests."""
         database = self.jobs.database
-        ledger, line = Ledger(database, self._told), Line(database)
+        ledger, line = Ledger(database, self._told, self._written), Line(database)
         threads = anyio.CapacityLimiter(1)
         count = 0
         try:
             async with anyio.create_task_group() as keepers:
                 keepers.start_soon(ledger.run)
                 while claimed := await self._claim(line, 1):
-                    self._busy += 1
-                    await self._perform(self._new(claimed[0]), ledger, threads)
+                    async with asyncio.TaskGroup() as tasks:
+                        self._start(claimed, ledger, threads, tasks)
+                    await self._idle()
                     count += 1
                 keepers.cancel_scope.cancel()
         finally:
             await line.close()
         return count
 
-    async def _work(self, database: Database, ledger: Ledger, tasks: TaskGroup, wake: Wake) -> None:
+    async def _work(self, database: Database, ledger: Ledger, tasks: asyncio.TaskGroup, wake: Wake) -> None:
         threads = anyio.CapacityLimiter(self.concurrency)
         line, reader = Line(database), Line(database, reading=True)
         hopeful = True
@@ -138,15 +141,11 @@ class Worker:
                 # What has ended and is being written needs no place; yet it must not pile up.
                 free = min(self.concurrency - self._busy, 2 * self.concurrency - len(self._runs))
                 if free <= 0:
-                    self._freed = anyio.Event()
+                    self._freed.clear()
                     await self._freed.wait()
                     continue
                 claimed, wait = await self._take(line, reader, free, hopeful)
-                for lease in claimed:
-                    run = self._new(lease)
-                    self._runs.add(run)
-                    self._busy += 1
-                    tasks.start_soon(self._perform, run, ledger, threads)
+                self._start(claimed, ledger, threads, tasks)
                 woken = wait > 0 and await wake.wait(wait)
                 # Where a claim got all that it asked for there may be more, and PostgreSQL wakes for jobs
                 # alone. SQLite wakes for each commit: there a look comes first, which holds up no writer.
@@ -170,19 +169,18 @@ class Worker:
             return [], self.poll
         return claimed, 0.0 if claimed else _TAKEN
 
-    async def _end(self, tasks: TaskGroup) -> None:
+    async def _end(self) -> None:
         """Let the jobs that run come to their end, for a while; give the others back."""
         with anyio.move_on_after(self.grace):
             await self._idle()
-        for run in self._runs:
+        for run in self._runs.values():
             run.stop(How.stopped)
         with anyio.move_on_after(_LAST_WORDS):
             await self._idle()
-        tasks.cancel_scope.cancel()
 
     async def _idle(self) -> None:
         while self._runs:
-            self._freed = anyio.Event()
+            self._freed.clear()
             await self._freed.wait()
 
     async def _claim(self, line: Line, limit: int) -> list[Lease]:
@@ -193,36 +191,59 @@ class Worker:
                 limit=limit,
                 seconds=self.lease,
                 worker=self.name,
-                running=[run.lease.id for run in self._runs],
+                running=self._runs,
             )
 
-    def _new(self, lease: Lease) -> Run:
-        return Run(lease, self.jobs.functions[lease.name], self.jobs.database, self._told)
+    def _start(
+        self,
+        claimed: Sequence[Lease],
+        ledger: Ledger,
+        threads: anyio.CapacityLimiter,
+        tasks: asyncio.TaskGroup,
+    ) -> None:
+        for lease in claimed:
+            run = Run(lease, self.jobs.functions[lease.name], self.jobs.database, self._told)
+            self._runs[lease] = run
+            self._busy += 1
+            tasks.create_task(self._perform(run, ledger, threads))
 
     async def _perform(self, run: Run, ledger: Ledger, threads: anyio.CapacityLimiter) -> None:
-        lease = run.lease
-        bound = {"job": lease.name, "job_id": lease.id, "attempt": lease.attempt}
-        if lease.request_id is not None:
-            bound["request_id"] = lease.request_id
-        with structlog.contextvars.bound_contextvars(**bound):
-            started = time.perf_counter()
-            try:
-                try:
-                    ending = await run.attempt(threads)
-                finally:
-                    self._busy -= 1
-                    self._freed.set()
-                if ending is not None:
-                    await ledger.write(ending)
-                    run.is_lost = ending.is_lost
-                duration = round((time.perf_counter() - started) * 1000, 2)
-                if run.is_lost:
-                    log.warning("job_lost", duration_ms=duration)
-                elif ending is None or ending.how is not How.failed:  # of a failure it has told itself
-                    log.info(f"job_{ending.how if ending else How.done}", duration_ms=duration)
-            finally:
-                self._runs.discard(run)
-                self._freed.set()
+        # For the lines of this task, and so to be taken back by nobody.
+        structlog.contextvars.bind_contextvars(**_names(run.lease))
+        try:
+            ending = await run.attempt(threads)
+        except BaseException:
+            del self._runs[run.lease]
+            raise
+        finally:
+            self._busy -= 1
+            self._freed.set()
+        if ending is None or ending.is_written:
+            self._over(run.lease, ending, log)
+        else:
+            ledger.write(ending)
+
+    def _written(self, endings: Collection[Ending], written: Collection[int]) -> None:
+        """Let go of the runs whose ends were written, and of those that have lost their lease."""
+        bound = log.bind()  # once: where nobody reads the lines, this is what they cost
+        for ending in endings:
+            self._over(ending.lease, ending if ending.lease.id in written else None, bound)
+        self._freed.set()
+
+    def _over(self, lease: Lease, ending: Ending | None, told: structlog.stdlib.BoundLogger) -> None:
+        run = self._runs.pop(lease)
+        if ending is None:
+            told.warning("job_lost", **_names(lease), duration_ms=run.duration)
+        elif ending.how is not How.failed:  # of a failure it has told itself
+            told.info(f"job_{ending.how}", **_names(lease), duration_ms=run.duration)
+
+
+def _names(lease: Lease) -> dict[str, object]:
+    """Return what each line of a run has, so that it says of which it is."""
+    names: dict[str, object] = {"job": lease.name, "job_id": lease.id, "attempt": lease.attempt}
+    if lease.request_id is not None:
+        names["request_id"] = lease.request_id
+    return names
 
 
 def _beside(database: Database) -> Database:
