@@ -148,6 +148,18 @@ def translated(*, reading: bool = False) -> Iterator[None]:
         raise meaning from exc
 
 
+def meaning_of_driver(exc: BaseException) -> UnavailableError | None:
+    """Return what an error of asyncpg or sqlite3 itself means, if only that the database is busy or away."""
+    said = getattr(exc, "sqlstate", None) or getattr(exc, "sqlite_errorname", None) or ""
+    if said in _RETRY_STATES or said.startswith(_SQLITE_BUSY):
+        return DatabaseBusyError()
+    # asyncpg has no state for a connection that is closed by then.
+    is_closed = type(exc).__name__ == "InterfaceError"
+    if is_closed or isinstance(exc, OSError) or said[:2] in _AWAY_CLASSES or said.startswith(_SQLITE_AWAY):
+        return DatabaseUnavailableError()
+    return None
+
+
 def _meaning(exc: DBAPIError) -> DomainError | None:
     said = reason(exc)
     if is_transient(exc):

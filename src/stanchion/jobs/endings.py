@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic_core import to_json
 from sqlalchemy import BigInteger, Float, Integer, String, Text, case, func, null, update
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from stanchion.database.wakes import telling
 from stanchion.jobs import given
-from stanchion.jobs.given import Executor
 from stanchion.jobs.leases import HELD, Lease, Progress, is_held
+from stanchion.jobs.line import Line
 from stanchion.jobs.record import Failure
 from stanchion.jobs.store import TOPIC
 from stanchion.jobs.table import Status, clock, jobs
@@ -73,14 +74,21 @@ class Ending:
         return row
 
 
-async def write(executor: Executor, endings: Collection[Ending], *, is_loud: bool = False) -> set[int]:
+async def write(line: Line, endings: Collection[Ending], *, is_loud: bool) -> set[int]:
     """Write how runs have ended; return the ids of those whose lease was not lost: nothing of the others.
 
     A job that waits again wakes the workers, where the database can (`is_loud`).
     """
     rows = to_json([ending.row for ending in endings]).decode()
-    found = await executor.execute(_writing(given.dialect_of(executor), is_loud=is_loud), {"ended": rows})
-    return {row[0] for row in found}
+    statement = _writing(line.dialect.name, is_loud=is_loud)
+    return {row[0] for row in await line.fetch(statement, {"ended": rows})}
+
+
+async def write_with(session: AsyncSession, ending: Ending) -> bool:
+    """Write how a run has ended together with what it has written; False where its lease is lost."""
+    statement = _writing(session.get_bind().dialect.name, is_loud=False)
+    found = await session.execute(statement, {"ended": to_json([ending.row]).decode()})
+    return found.first() is not None
 
 
 @cache
@@ -102,5 +110,5 @@ def _writing(dialect: str, *, is_loud: bool) -> ReturningUpdate[Any]:
         ),
     }
     told = [case((~is_over, telling(TOPIC)))] if is_loud else []
-    written = update(jobs).where(*is_held(ended)).values(values)
+    written = update(jobs).where(*is_held(dialect, ended)).values(values)
     return written.returning(jobs.c.id, *told)

@@ -5,10 +5,7 @@ from typing import Any
 
 from sqlalchemy import FromClause, Text, bindparam, cast, column, func, select
 from sqlalchemy.dialects.postgresql import JSON
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.types import TypeEngine
-
-Executor = AsyncSession | AsyncConnection
 
 
 def rows(dialect: str, name: str, columns: Mapping[str, type[TypeEngine[Any]]]) -> FromClause:
@@ -24,8 +21,3 @@ def rows(dialect: str, name: str, columns: Mapping[str, type[TypeEngine[Any]]]) 
     listed = (column(key, kind) for key, kind in columns.items())
     records = func.json_to_recordset(cast(parameter, JSON)).table_valued(*listed, name=name)
     return records.render_derived(with_types=True)
-
-
-def dialect_of(executor: Executor) -> str:
-    """Return the name of the database: `sqlite` or `postgresql`."""
-    return (executor.dialect if isinstance(executor, AsyncConnection) else executor.get_bind().dialect).name

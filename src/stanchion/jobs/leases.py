@@ -7,7 +7,6 @@ this worker's, and nothing is written.
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -23,15 +22,17 @@ from sqlalchemy import (
     Text,
     any_,
     bindparam,
+    false,
     func,
+    literal,
     select,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from stanchion.jobs import given
-from stanchion.jobs.given import Executor
+from stanchion.jobs.line import Line
 from stanchion.jobs.table import Status, clock, jobs
 
 
@@ -45,8 +46,8 @@ class Filter:
     @property
     def condition(self) -> ColumnElement[bool]:
         """The same for SQL."""
-        known = jobs.c.name.in_(self.names)
-        return known & jobs.c.queue.in_(self.queues) if self.queues else known
+        known = _is_one_of(jobs.c.name, self.names)
+        return known & _is_one_of(jobs.c.queue, self.queues) if self.queues else known
 
 
 @dataclass(slots=True, eq=False)
@@ -78,14 +79,11 @@ class Progress:
     message: str | None = None
 
 
-async def due_in(executor: Executor, which: Filter) -> float | None:
+async def due_in(line: Line, which: Filter) -> float | None:
     """Return the seconds until the first job is due, 0 or less for now; None where none is waiting."""
-    row = (await executor.execute(_first(which))).one_or_none()
-    if row is None:
-        return None
-    due_at: datetime = row[0]
-    now: datetime = row[1]
-    return (due_at - now).total_seconds()
+    for due_at, now in await line.fetch(_first(which), {}):
+        return float((due_at - now).total_seconds())
+    return None
 
 
 @cache
@@ -99,7 +97,7 @@ def _first(which: Filter) -> Select[Any]:
 
 
 async def claim(
-    executor: AsyncConnection,
+    line: Line,
     which: Filter,
     *,
     limit: int,
@@ -120,8 +118,7 @@ async def claim(
         "most": limit,
         "running": _told(running),
     }
-    rows = (await executor.execute(_claiming(executor.dialect.name, which), values)).all()
-    leases = [Lease(token, *row) for row in rows]
+    leases = [Lease(token, *row) for row in await line.fetch(_claiming(line.dialect.name, which), values)]
     leases.sort(key=lambda lease: (-lease.priority, lease.id))
     return leases
 
@@ -154,31 +151,31 @@ def _claiming(dialect: str, which: Filter) -> ReturningUpdate[Any]:
     )
 
 
-async def renew(executor: Executor, leases: Collection[Lease], seconds: float) -> set[int]:
+async def renew(session: AsyncSession, leases: Collection[Lease], seconds: float) -> set[int]:
     """Renew leases, also those that are over and that nobody took. An id that is not returned is lost."""
-    statement = _renewing(given.dialect_of(executor))
-    return set(await _ids(executor, statement, {"held": _told(leases), "seconds": seconds}))
+    statement = _renewing(_dialect(session))
+    return set(await _ids(session, statement, {"held": _told(leases), "seconds": seconds}))
 
 
 @cache
 def _renewing(dialect: str) -> ReturningUpdate[Any]:
     held = given.rows(dialect, "held", HELD)
-    renewed = update(jobs).where(*is_held(held)).values(due_at=clock(bindparam("seconds", type_=Float)))
-    return renewed.returning(jobs.c.id)
+    later = clock(bindparam("seconds", type_=Float))
+    return update(jobs).where(*is_held(dialect, held)).values(due_at=later).returning(jobs.c.id)
 
 
-async def cancelled(executor: Executor, leases: Collection[Lease]) -> set[int]:
+async def cancelled(session: AsyncSession, leases: Collection[Lease]) -> set[int]:
     """Return the ids of those that are to be cancelled."""
-    return set(await _ids(executor, _cancelled(given.dialect_of(executor)), {"held": _told(leases)}))
+    return set(await _ids(session, _cancelled(_dialect(session)), {"held": _told(leases)}))
 
 
 @cache
 def _cancelled(dialect: str) -> Select[tuple[int]]:
     held = given.rows(dialect, "held", HELD)
-    return select(jobs.c.id).where(*is_held(held), jobs.c.cancel_requested.is_(True))
+    return select(jobs.c.id).where(*is_held(dialect, held), jobs.c.cancel_requested.is_(True))
 
 
-async def report(executor: Executor, news: Collection[tuple[Lease, Progress]]) -> None:
+async def report(session: AsyncSession, news: Collection[tuple[Lease, Progress]]) -> None:
     """Write how far runs are; of those whose lease is lost, nothing."""
     told = [
         {
@@ -190,7 +187,7 @@ async def report(executor: Executor, news: Collection[tuple[Lease, Progress]]) -
         }
         for lease, progress in news
     ]
-    await executor.execute(_reporting(given.dialect_of(executor)), {"told": to_json(told).decode()})
+    await session.execute(_reporting(_dialect(session)), {"told": to_json(told).decode()})
 
 
 @cache
@@ -198,17 +195,31 @@ def _reporting(dialect: str) -> ReturningUpdate[Any]:
     columns = HELD | {"done": BigInteger, "total": BigInteger, "message": Text}
     told = given.rows(dialect, "told", columns)
     values = {name: told.c[name] for name in ("done", "total", "message")}
-    return update(jobs).where(*is_held(told)).values(values).returning(jobs.c.id)
+    return update(jobs).where(*is_held(dialect, told)).values(values).returning(jobs.c.id)
 
 
-def is_held(held: FromClause) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+def is_held(dialect: str, held: FromClause) -> tuple[ColumnElement[bool], ...]:
     """Return for SQL whether a job is one of these, and has the lease that is given for it."""
-    return jobs.c.id == held.c.id, jobs.c.lease == held.c.lease
+    is_same = (jobs.c.id == held.c.id, jobs.c.lease == held.c.lease)
+    if dialect == "sqlite":
+        return is_same
+    # The ids alone, too: PostgreSQL takes them for few, and finds them by their index. Joined with rows of
+    # which it knows nothing it reads the whole table, where that is new and it knows nothing of it either.
+    return (jobs.c.id == any_(func.array(select(held.c.id).scalar_subquery())), *is_same)
+
+
+def _is_one_of(column: ColumnElement[str], names: Collection[str]) -> ColumnElement[bool]:
+    # Each a parameter: a list that is one has no text before it has values.
+    return column.in_([literal(name) for name in names]) if names else false()
 
 
 def _told(leases: Collection[Lease]) -> str:
     return to_json([{"id": lease.id, "lease": lease.token} for lease in leases]).decode()
 
 
-async def _ids(executor: Executor, statement: Any, values: dict[str, Any]) -> list[int]:
-    return [row[0] for row in await executor.execute(statement, values)]
+def _dialect(session: AsyncSession) -> str:
+    return session.get_bind().dialect.name
+
+
+async def _ids(session: AsyncSession, statement: Any, values: dict[str, Any]) -> list[int]:
+    return [row[0] for row in await session.execute(statement, values)]

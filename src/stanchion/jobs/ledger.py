@@ -53,8 +53,7 @@ class Ledger:
 
     async def _write(self, batch: list[Ending]) -> bool:
         try:
-            async with self._line.open() as line:
-                written = await endings.write(line, batch, is_loud=self._is_loud)
+            written = await endings.write(self._line, batch, is_loud=self._is_loud)
         except Exception as exc:
             # That the database is busy or away takes no lease: what was done is told when it answers.
             tell("job_end_not_written", exc)

@@ -1,53 +1,103 @@
-"""Line: a connection that a worker keeps open, on which each statement is a transaction."""
+"""Line: a connection that a worker keeps open, on which each statement is a transaction of its own."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import anyio
+from sqlalchemy import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.base import Executable
 
 from stanchion.database import Database
-from stanchion.database.failures import translated
-from stanchion.database.sqlite import READ_ONLY
+from stanchion.database.failures import meaning_of_driver, translated
+
+_IN_ORDER = "SET enable_sort = off"
+"""What is next is read in the order of an index. Where PostgreSQL has counted the rows before the jobs came
+it would rather sort all that are due, each time: 16 ms for the 50 first of 10,000, not 1."""
 
 
 class Line:
-    """A worker's own connection: what it does all the time costs a fifth there of what a session costs.
+    """A worker's own connection: a statement costs a fifth of what it costs through SQLAlchemy.
 
-    On PostgreSQL it is in autocommit, on SQLite a block is one transaction, of which each statement of a
-    worker's makes sense alone. One task uses it. What fails drops it, and the next block has a new one.
+    It is run by the driver, which commits it. One task uses a line. What fails drops the connection,
+    and the next statement has a new one.
     """
 
     def __init__(self, database: Database, *, reading: bool = False) -> None:
-        self.is_sqlite = database.url.get_backend_name() == "sqlite"
-        options: dict[str, Any] = (
-            {READ_ONLY: reading} if self.is_sqlite else {"isolation_level": "AUTOCOMMIT"}
-        )
-        self._engine = database.engine.execution_options(**options)
+        self.dialect: Dialect = database.engine.dialect
+        self.is_sqlite = self.dialect.name == "sqlite"
+        self._engine = database.engine
+        self._reading = reading
         self._connection: AsyncConnection | None = None
+        self._driver: Any = None
 
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[AsyncConnection]:
-        """Give the connection for a block. Raises UnavailableError where the database is busy or away."""
-        with translated():
-            try:
-                connection = self._connection = self._connection or await self._connect()
-                async with connection.begin():
-                    yield connection
-            except BaseException:
-                await self.close()
+    async def fetch(self, statement: Executable, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement, which is compiled once, and return its rows.
+
+        Raises UnavailableError where the database is busy or away.
+        """
+        compiled = _compiled(statement, self.dialect)
+        arguments = compiled.arguments(values)
+        try:
+            if self._driver is None:
+                await self._open()
+            if self.is_sqlite:
+                rows = await self._driver.execute_fetchall(compiled.text, arguments)
+            else:
+                rows = await self._driver.fetch(compiled.text, *arguments)
+        except BaseException as exc:
+            meaning = meaning_of_driver(exc)
+            await self.close()
+            if meaning is None:
                 raise
+            raise meaning from exc
+        return compiled.read(rows)
 
     async def close(self) -> None:
-        """Give the connection back."""
-        connection, self._connection = self._connection, None
+        """Give the connection up."""
+        connection, self._connection, self._driver = self._connection, None, None
         if connection is not None:
             with anyio.CancelScope(shield=True):
+                if not self.is_sqlite:
+                    await connection.invalidate()  # it is set up for a worker
                 await connection.close()
 
-    async def _connect(self) -> AsyncConnection:
+    async def _open(self) -> None:
         # A connection that was made and not yet handed over would be nobody's.
-        with anyio.CancelScope(shield=True):
-            connection = await self._engine.connect()
-        return connection  # noqa: RET504 - a scope may end early, mypy says: the return stands behind it
+        with anyio.CancelScope(shield=True), translated():
+            self._connection = await self._engine.connect()
+            self._driver = (await self._connection.get_raw_connection()).driver_connection
+        if self.is_sqlite:
+            await self._driver.execute_fetchall(f"PRAGMA query_only = {int(self._reading)}")
+        else:
+            await self._driver.execute(_IN_ORDER)
+
+
+class _Compiled:
+    """A statement as its driver takes it: the text, its arguments in their order, and what its rows mean."""
+
+    def __init__(self, statement: Any, dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self.text = str(compiled)
+        constants = compiled.construct_params(_check=False)  # what is not constant is given later
+        processors = compiled._bind_processors
+        self._arguments = [(name, constants[name], processors.get(name)) for name in compiled.positiontup]
+        self._columns = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None)
+            for column in statement.exported_columns
+        ]
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        given = ((values.get(name, constant), send) for name, constant, send in self._arguments)
+        return [value if send is None else send(value) for value, send in given]
+
+    def read(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        columns = self._columns
+        return [
+            tuple([value if read is None else read(value) for value, read in zip(row, columns, strict=True)])
+            for row in rows
+        ]
+
+
+_compiled = cache(_Compiled)

@@ -92,7 +92,7 @@ class Run:
             session = self.context.opened
             if session is None:
                 return ending
-            if not await endings.write(session, [ending]):
+            if not await endings.write_with(session, ending):
                 raise LeaseLostError
         self._told.tell()
         ending.is_written = True

@@ -159,8 +159,7 @@ class Worker:
         try:
             if hopeful and (claimed := await self._claim(line, limit)):
                 return claimed, 0.0
-            async with reader.open() as connection:
-                wait = await leases.due_in(connection, self._filter)
+            wait = await leases.due_in(reader, self._filter)
             if wait is None or wait > 0:
                 return [], self.poll if wait is None else min(wait, self.poll)
             claimed = await self._claim(line, limit)
@@ -184,15 +183,9 @@ class Worker:
             await self._freed.wait()
 
     async def _claim(self, line: Line, limit: int) -> list[Lease]:
-        async with line.open() as connection:
-            return await leases.claim(
-                connection,
-                self._filter,
-                limit=limit,
-                seconds=self.lease,
-                worker=self.name,
-                running=self._runs,
-            )
+        return await leases.claim(
+            line, self._filter, limit=limit, seconds=self.lease, worker=self.name, running=self._runs
+        )
 
     def _start(
         self,
