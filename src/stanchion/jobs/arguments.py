@@ -60,6 +60,8 @@ class Arguments:
 
     def load(self, text: str) -> dict[str, Any]:
         """Return the arguments that JSON holds, checked again. Raises ArgumentsError."""
+        if text == "{}" and not self.required:
+            return {}
         try:
             loaded = self._model.model_validate_json(text)
         except ValidationError as exc:

@@ -4,13 +4,15 @@ import random
 from collections.abc import Mapping
 
 import anyio
+from sqlalchemy import select
 
-from stanchion.database import Database, notify
-from stanchion.database.wakes import Wakes
+from stanchion.database import Database
+from stanchion.database.wakes import Wakes, is_loud, telling
 from stanchion.jobs import leases, store
 from stanchion.jobs.endings import How
 from stanchion.jobs.leases import Lease
 from stanchion.jobs.ledger import tell
+from stanchion.jobs.line import Line
 from stanchion.jobs.registry import Jobs
 from stanchion.jobs.run import Run
 from stanchion.jobs.told import Told
@@ -25,6 +27,7 @@ _SWEEP_EVERY = 60.0
 """Seconds between two looks for jobs that ended long ago."""
 _LOOK_EVERY = 300.0
 """Seconds between two looks at the schedules, at most: the clock of this process may not keep pace."""
+_LOOK = select(telling(store.TOLD))
 
 
 async def renew(database: Database, runs: Mapping[Lease, Run], lease: float) -> None:
@@ -68,16 +71,20 @@ async def heed(database: Database, runs: Mapping[Lease, Run], wakes: Wakes, leas
 
 async def report(database: Database, told: Told) -> None:
     """Write how far the runs are when they tell, and wake those who watch them."""
-    while True:
-        news = await told.wait()
-        try:
-            async with database.transaction() as session:
+    line, is_heard = Line(database), is_loud(database.engine.sync_engine)
+    try:
+        while True:
+            news = await told.wait()
+            try:
                 if news:
-                    await leases.report(session, news.items())
-                await notify(session, store.TOLD)
-        except Exception as exc:
-            tell("progress_not_written", exc)  # the next is more; the end of a run has it too
-        await anyio.sleep(_TELL_EVERY)
+                    await leases.report(line, news.items())
+                if is_heard:
+                    await line.fetch(_LOOK, {})
+            except Exception as exc:
+                tell("progress_not_written", exc)  # the next is more; the end of a run has it too
+            await anyio.sleep(_TELL_EVERY)
+    finally:
+        await line.close()
 
 
 async def plant(database: Database, jobs: Jobs) -> None:

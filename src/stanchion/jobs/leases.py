@@ -175,7 +175,7 @@ def _cancelled(dialect: str) -> Select[tuple[int]]:
     return select(jobs.c.id).where(*is_held(dialect, held), jobs.c.cancel_requested.is_(True))
 
 
-async def report(session: AsyncSession, news: Collection[tuple[Lease, Progress]]) -> None:
+async def report(line: Line, news: Collection[tuple[Lease, Progress]]) -> None:
     """Write how far runs are; of those whose lease is lost, nothing."""
     told = [
         {
@@ -187,7 +187,7 @@ async def report(session: AsyncSession, news: Collection[tuple[Lease, Progress]]
         }
         for lease, progress in news
     ]
-    await session.execute(_reporting(_dialect(session)), {"told": to_json(told).decode()})
+    await line.fetch(_reporting(line.dialect.name), {"told": to_json(told).decode()})
 
 
 @cache

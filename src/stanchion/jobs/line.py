@@ -13,8 +13,9 @@ from stanchion.database import Database
 from stanchion.database.failures import meaning_of_driver, translated
 
 _IN_ORDER = "SET enable_sort = off"
-"""What is next is read in the order of an index. Where PostgreSQL has counted the rows before the jobs came
-it would rather sort all that are due, each time: 16 ms for the 50 first of 10,000, not 1."""
+"""What is next is read in the order of an index. Where PostgreSQL has counted the rows before the jobs
+came it would rather sort all that are due, each time: 16 ms for the 50 first of 10,000, not 1.
+"""
 
 
 class Line:
@@ -24,11 +25,10 @@ class Line:
     and the next statement has a new one.
     """
 
-    def __init__(self, database: Database, *, reading: bool = False) -> None:
+    def __init__(self, database: Database) -> None:
         self.dialect: Dialect = database.engine.dialect
         self.is_sqlite = self.dialect.name == "sqlite"
         self._engine = database.engine
-        self._reading = reading
         self._connection: AsyncConnection | None = None
         self._driver: Any = None
 
@@ -69,7 +69,7 @@ class Line:
             self._connection = await self._engine.connect()
             self._driver = (await self._connection.get_raw_connection()).driver_connection
         if self.is_sqlite:
-            await self._driver.execute_fetchall(f"PRAGMA query_only = {int(self._reading)}")
+            await self._driver.execute_fetchall("PRAGMA query_only = 0")
         else:
             await self._driver.execute(_IN_ORDER)
 

@@ -101,9 +101,9 @@ class Run:
     async def _result(self, threads: anyio.CapacityLimiter) -> str | None:
         """Return as JSON what the function returns. Raises what it raises, and where it is cut short."""
         timeout = self.function.rules.timeout
+        if timeout is not None:
+            self.scope.deadline = asyncio.get_running_loop().time() + timeout
         with self.scope:
-            if timeout is not None:
-                self.scope.deadline = anyio.current_time() + timeout
             result = await self.function.run(self.context, self.lease.arguments, threads)
             try:
                 return None if result is None else to_json(result, inf_nan_mode="constants").decode()

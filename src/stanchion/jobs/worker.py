@@ -23,6 +23,8 @@ from stanchion.jobs.told import Told
 
 _TAKEN = 0.05
 """Seconds until the next look at jobs that are due, and that others are just taking or ending."""
+_UNWRITTEN = 4
+"""Times the concurrency: jobs that run or have ended, and of which that is not yet written."""
 _LAST_WORDS = 5.0
 """Seconds that runs have to end when they are cancelled."""
 
@@ -134,17 +136,17 @@ class Worker:
 
     async def _work(self, database: Database, ledger: Ledger, tasks: asyncio.TaskGroup, wake: Wake) -> None:
         threads = anyio.CapacityLimiter(self.concurrency)
-        line, reader = Line(database), Line(database, reading=True)
+        line = Line(database)
         hopeful = True
         try:
             while not self._stopping:
                 # What has ended and is being written needs no place; yet it must not pile up.
-                free = min(self.concurrency - self._busy, 2 * self.concurrency - len(self._runs))
+                free = min(self.concurrency - self._busy, _UNWRITTEN * self.concurrency - len(self._runs))
                 if free <= 0:
                     self._freed.clear()
                     await self._freed.wait()
                     continue
-                claimed, wait = await self._take(line, reader, free, hopeful)
+                claimed, wait = await self._take(line, free, hopeful)
                 self._start(claimed, ledger, threads, tasks)
                 woken = wait > 0 and await wake.wait(wait)
                 # Where a claim got all that it asked for there may be more, and PostgreSQL wakes for jobs
@@ -152,14 +154,13 @@ class Worker:
                 hopeful = len(claimed) == free or (woken and not line.is_sqlite)
         finally:
             await line.close()
-            await reader.close()
 
-    async def _take(self, line: Line, reader: Line, limit: int, hopeful: bool) -> tuple[list[Lease], float]:
+    async def _take(self, line: Line, limit: int, hopeful: bool) -> tuple[list[Lease], float]:
         """Claim jobs, or return the seconds until one may be due."""
         try:
             if hopeful and (claimed := await self._claim(line, limit)):
                 return claimed, 0.0
-            wait = await leases.due_in(reader, self._filter)
+            wait = await leases.due_in(line, self._filter)
             if wait is None or wait > 0:
                 return [], self.poll if wait is None else min(wait, self.poll)
             claimed = await self._claim(line, limit)
