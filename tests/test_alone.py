@@ -1,7 +1,8 @@
 """Each part alone in a plain FastAPI app: what a reader would try first."""
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
@@ -124,6 +125,27 @@ async def test_events(database_url: str, tmp_path: Path) -> None:
         await feed.has(1)
     assert (feed.read[0].event, feed.read[0].data["data"]) == ("created", {"word": "hello"})
     await database.close()
+
+
+async def test_events_as_the_docs_show_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[1] / "docs/how-to/feed.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```py\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    migrations.upgrade("sqlite:///./words.db", tmp_path)  # as the command does that stands below it
+    words: dict[str, Any] = {}
+    exec(code, words)
+    app = words["app"]
+    async with following(app, "/words/events") as feed, client(app) as caller:
+        assert (await caller.post("/words/hello")).status_code == 201
+        await feed.has(1)
+        gone = await caller.get("/words/events", headers={"Last-Event-ID": "9-00000000"})
+    assert (feed.read[0].event, feed.read[0].data["data"]) == ("created", {"word": "hello"})
+    assert (gone.status_code, gone.json()["error"]) == (410, "event_position_gone")
+    async with following(app, "/words/events", last_event_id=feed.read[0].id) as feed, client(app) as caller:
+        await caller.post("/words/again")
+        await feed.has(1)
+    assert feed.keys == ["again"]
+    await words["database"].close()
 
 
 async def test_filters(database_url: str) -> None:
