@@ -104,7 +104,7 @@ class Shelf:
                 self._server.create_database(template=make_url(original.url).database or ""), original.key
             )
         self._copies += 1
-        path = self._folder / f"copy-{self._copies}.db"
+        path = self._folder / f"copy-{self.rows}-{self._copies}.db"
         shutil.copyfile(_path(original.url), path)
         return Original(f"sqlite:///{path}", original.key)
 
@@ -121,7 +121,7 @@ class Shelf:
             assert self._server is not None, "the shelf has no server"
             url = self._server.create_database()
         else:
-            url = f"sqlite:///{self._folder}/{schema}.db"
+            url = f"sqlite:///{self._folder}/{schema}-{self.rows}.db"
         key = _migrate(url) if schema == "stanchion" else _create(url)
         (_fill_postgresql if engine == "postgresql" else _fill_sqlite)(url, schema, self.rows)
         return Original(url, key)

@@ -12,16 +12,21 @@ from pathlib import Path
 from benchmarks.http.catalogue import SUBJECTS, Subject
 from benchmarks.http.cores import tree
 from benchmarks.http.databases import Engine, Shelf
+from benchmarks.http.load import Driver
 from benchmarks.http.measuring import Bench, Sample
 from benchmarks.http.operations import GET, LIST_20, Operation
 from benchmarks.http.report import NAMES
 
 MANY = 1_000_000
-CONNECTIONS = (1, 4, 16, 64)
+CONNECTIONS = (1, 16, 64)
 _SETTLED = 2.0
 """Seconds after its first answers until a server is called idle."""
 ENGINES: Sequence[Engine] = ("postgresql", "sqlite")
-IMPORTS = {"import fastapi, sqlmodel": "import fastapi, sqlmodel", "import stanchion": "import stanchion"}
+IMPORTS = (
+    "import fastapi, sqlmodel",
+    "import stanchion",
+    "from stanchion import Database, Resource, install",
+)
 
 
 @dataclass(frozen=True)
@@ -51,21 +56,21 @@ def rows(bench: Bench, folder: Path, many: int) -> Iterator[Fact]:
 
 
 def connections(bench: Bench) -> Iterator[Fact]:
-    """Reads by 1 to 64 clients at once: requests a second, and their 99th percentile."""
+    """Reads by 1 to 64 clients at once: requests a second, CPU of a request, and the 99th percentile."""
     for engine in ENGINES:
         with bench.serving(subject("stanchion", engine)) as server:
-            alone = 0.0
-            for number in CONNECTIONS:
-                found = bench.sample(server, GET, number)
-                alone = alone or found.rps
-                where = f"get, {number} clients, {NAMES[engine]}"
-                yield Fact(where, found.rps, "requests/s", found.rps / alone, "1 client")
-                yield Fact(f"{where}, 99th percentile", found.p99_ms, "ms")
+            samples = {number: bench.sample(server, GET, number) for number in CONNECTIONS}
+        alone = samples[1]
+        for number, found in samples.items():
+            where = f"get, {number} client{'s' * (number > 1)}, {NAMES[engine]}"
+            yield Fact(where, found.rps, "requests/s", found.rps / alone.rps, "1 client")
+            yield Fact(f"{where}: CPU", found.cpu_us, "µs", found.cpu_us / alone.cpu_us, "1 client")
+            yield Fact(f"{where}: 99th percentile", found.p99_ms, "ms")
 
 
 def processes(bench: Bench) -> Iterator[Fact]:
     """Reads on SQLite by two processes and by one; neither is pinned, and the load is beside them."""
-    free = replace(bench, server_cores=None)
+    free = replace(bench, server_cores=None, driver=Driver(None, bench.driver.name))
     found = [
         _sample(free, subject("stanchion", "sqlite"), GET, "--workers", str(number)).rps for number in (1, 2)
     ]
@@ -80,13 +85,14 @@ def memory(bench: Bench) -> Iterator[Fact]:
 
 
 def imports(rounds: int) -> Iterator[Fact]:
-    """What it takes until `import stanchion` is done: CPU of a new process, Python's own start included."""
-    taken: dict[str, list[float]] = {name: [] for name in IMPORTS}
+    """What an import takes: CPU of a new process, Python's own start included."""
+    taken: dict[str, list[float]] = {code: [] for code in IMPORTS}
     for _ in range(rounds):
-        for name, code in IMPORTS.items():
-            taken[name].append(_cpu_of(code))
-    theirs, ours = (statistics.median(found) for found in taken.values())
-    yield Fact("import stanchion", ours * 1000, "ms of CPU", ours / theirs, "import fastapi, sqlmodel")
+        for code in IMPORTS:
+            taken[code].append(_cpu_of(code))
+    theirs, *ours = (statistics.median(found) for found in taken.values())
+    for code, found in zip(IMPORTS[1:], ours, strict=True):
+        yield Fact(f"`{code}`", found * 1000, "ms of CPU", found / theirs, f"`{IMPORTS[0]}`")
 
 
 def measure(bench: Bench, folder: Path, *, quick: bool, tell: Callable[[str], object]) -> list[Fact]:
@@ -113,7 +119,8 @@ def markdown(facts: Sequence[Fact]) -> str:
     lines = ["| what | figure | beside |", "| --- | ---: | --- |"]
     for fact in facts:
         beside = "" if fact.ratio is None else f"{fact.ratio:.2f} times {fact.beside}"
-        lines.append(f"| {fact.name} | {fact.value:,.4g} {fact.unit} | {beside} |")
+        value = f"{fact.value:,.0f}" if fact.value >= 100 else f"{fact.value:.3g}"
+        lines.append(f"| {fact.name} | {value} {fact.unit} | {beside} |")
     return "\n".join(lines)
 
 
