@@ -37,7 +37,8 @@ def _creating(server: Server) -> Iterator[str]:
     if answer.status != 201 or not isinstance(made, dict):
         yield f"POST /api/todos answers {answer.status} {answer.json}, not 201 and the row."
         return
-    if {name: made.get(name) for name in sent} != sent or set(made) != set(_expected(1)):
+    expected = {**sent, "archived": False}
+    if {name: made.get(name) for name in expected} != expected or set(made) != set(_expected(1)):
         yield f"POST /api/todos makes {made}."
         return
     moments = made["created_at"], made["updated_at"]
@@ -70,6 +71,7 @@ def _expected(number: int) -> dict[str, Any]:
         "id": todo.id,
         "title": todo.title,
         "status": todo.status,
+        "archived": todo.archived,
         "created_at": todo.made,
         "updated_at": todo.made,
     }

@@ -45,6 +45,7 @@ class Todo(models.Model):
     id = models.BigAutoField(primary_key=True)
     title = models.CharField(max_length=200)
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.ACTIVE)
+    archived = models.BooleanField(default=False)
     owner_id = models.BigIntegerField(null=True, db_index=True)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

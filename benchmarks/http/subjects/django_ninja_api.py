@@ -16,12 +16,14 @@ api = NinjaAPI(docs_url=None)
 class TodoIn(Schema):
     title: str = Field(min_length=1, max_length=200)
     status: Literal["active", "completed"] = "active"
+    archived: bool = False
 
 
 class TodoOut(Schema):
     id: int
     title: str
     status: str
+    archived: bool
     created_at: datetime
     updated_at: datetime
 

@@ -12,7 +12,7 @@ from rest_framework import generics, serializers
 class TodoSerializer(serializers.ModelSerializer):
     class Meta:
         model = Todo
-        fields = ("id", "title", "status", "created_at", "updated_at")
+        fields = ("id", "title", "status", "archived", "created_at", "updated_at")
 
 
 class LimitSerializer(serializers.Serializer):

@@ -7,10 +7,13 @@ from typing import Any
 import asyncpg
 import orjson
 
-COLUMNS = "id, title, status, created_at, updated_at"
+COLUMNS = "id, title, status, archived, created_at, updated_at"
 ONE = f"SELECT {COLUMNS} FROM todos WHERE id = $1"
 MANY = f"SELECT {COLUMNS} FROM todos ORDER BY id LIMIT $1"
-NEW = f"INSERT INTO todos (title, status, created_at, updated_at) VALUES ($1, $2, $3, $3) RETURNING {COLUMNS}"
+NEW = (
+    "INSERT INTO todos (title, status, archived, created_at, updated_at)"
+    f" VALUES ($1, $2, $3, $4, $4) RETURNING {COLUMNS}"
+)
 
 pool: Any = None
 
@@ -43,7 +46,8 @@ async def create(receive: Any) -> tuple[int, bytes]:
     sent = orjson.loads(body)
     if not 1 <= len(sent["title"]) <= 200 or sent["status"] not in ("active", "completed"):
         return 422, b'{"detail":"Not valid"}'
-    row = await pool.fetchrow(NEW, sent["title"], sent["status"], datetime.now(UTC))
+    archived = bool(sent.get("archived"))
+    row = await pool.fetchrow(NEW, sent["title"], sent["status"], archived, datetime.now(UTC))
     return 201, orjson.dumps(dict(row))
 
 

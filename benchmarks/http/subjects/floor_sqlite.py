@@ -7,10 +7,13 @@ from typing import Any
 
 import orjson
 
-COLUMNS = "id, title, status, created_at, updated_at"
+COLUMNS = "id, title, status, archived, created_at, updated_at"
 ONE = f"SELECT {COLUMNS} FROM todos WHERE id = ?"
 MANY = f"SELECT {COLUMNS} FROM todos ORDER BY id LIMIT ?"
-NEW = f"INSERT INTO todos (title, status, created_at, updated_at) VALUES (?, ?, ?, ?) RETURNING {COLUMNS}"
+NEW = (
+    "INSERT INTO todos (title, status, archived, created_at, updated_at)"
+    f" VALUES (?, ?, ?, ?, ?) RETURNING {COLUMNS}"
+)
 
 connection = sqlite3.connect(os.environ["DATABASE_URL"].removeprefix("sqlite:///"), isolation_level=None)
 connection.execute("PRAGMA journal_mode = WAL")
@@ -48,16 +51,18 @@ async def create(receive: Any) -> tuple[int, bytes]:
     if not 1 <= len(sent["title"]) <= 200 or sent["status"] not in ("active", "completed"):
         return 422, b'{"detail":"Not valid"}'
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    (row,) = connection.execute(NEW, (sent["title"], sent["status"], now, now)).fetchall()
+    values = sent["title"], sent["status"], bool(sent.get("archived")), now, now
+    (row,) = connection.execute(NEW, values).fetchall()
     return 201, orjson.dumps(shown(row))
 
 
-def shown(row: tuple[int, str, str, str, str]) -> dict[str, Any]:
-    id_, title, status, created_at, updated_at = row
+def shown(row: tuple[int, str, str, int, str, str]) -> dict[str, Any]:
+    id_, title, status, archived, created_at, updated_at = row
     return {
         "id": id_,
         "title": title,
         "status": status,
+        "archived": archived == 1,
         "created_at": f"{created_at.replace(' ', 'T')}Z",
         "updated_at": f"{updated_at.replace(' ', 'T')}Z",
     }

@@ -29,18 +29,21 @@ class Todo(base.BigIntAuditBase):
 
     title: Mapped[str]
     status: Mapped[str]
+    archived: Mapped[bool]
     owner_id: Mapped[int | None] = mapped_column(default=None)
 
 
 class TodoCreate(msgspec.Struct):
     title: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     status: Literal["active", "completed"] = "active"
+    archived: bool = False
 
 
 class TodoPublic(msgspec.Struct):
     id: int
     title: str
     status: str
+    archived: bool
     created_at: datetime
     updated_at: datetime
 

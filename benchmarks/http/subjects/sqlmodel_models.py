@@ -18,6 +18,7 @@ def now() -> datetime:
 class TodoBase(SQLModel):
     title: str = Field(min_length=1, max_length=200)
     status: str = "active"
+    archived: bool = False
 
 
 class Todo(TodoBase, table=True):
@@ -32,6 +33,7 @@ class Todo(TodoBase, table=True):
 class TodoCreate(SQLModel):
     title: str = Field(min_length=1, max_length=200)
     status: Literal["active", "completed"] = "active"
+    archived: bool = False
 
 
 class TodoPublic(TodoBase):
