@@ -41,7 +41,7 @@ print(json.dumps({name: version(name) for name in sys.argv[1:]}))
 
 
 def main() -> None:
-    """Measure, print, and write what is asked for."""
+    """Measure, print, and write what is asked for; exit with 1 where a subject could not be measured."""
     given = arguments()
     logging.configure(level="WARNING")  # what fills the databases has nothing to say
     subjects = [one for one in SUBJECTS if not given.only or one.name in given.only]
@@ -51,7 +51,7 @@ def main() -> None:
         before = os.getloadavg()[0]
         if before > 1:
             tell(f"others use this machine (load {before:.1f}): the figures are inflated, the ratios less so")
-        results = measuring.compare(bench, subjects, given.rounds, until=until, tell=tell)
+        results, excluded = measuring.compare(bench, subjects, given.rounds, until=until, tell=tell)
         facts = [] if given.only else growth.measure(bench, folder, quick=given.quick, tell=tell)
     versions = versions_of(subjects, given.peers)
     told = {
@@ -63,6 +63,7 @@ def main() -> None:
         "load_before": round(before, 2),
         "results": measuring.as_json(results),
         "growth": growth.as_json(facts),
+        "excluded": excluded,
     }
     print(report.markdown(results))
     print()
@@ -71,6 +72,7 @@ def main() -> None:
         given.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if given.write_docs:
         write_docs(results, facts, told)
+    sys.exit(bool(excluded))
 
 
 def arguments() -> Any:

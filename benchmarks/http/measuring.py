@@ -12,7 +12,7 @@ from benchmarks.http.databases import Engine, Shelf
 from benchmarks.http.load import Driver
 from benchmarks.http.operations import Operation, operations
 from benchmarks.http.sameness import differences
-from benchmarks.http.serving import Server, serving
+from benchmarks.http.serving import DidNotStartError, Server, serving
 
 from stanchion.testing.postgres import PostgresServer
 
@@ -133,22 +133,35 @@ def compare(
     *,
     until: float = float("inf"),
     tell: Callable[[str], object] = print,
-) -> list[Result]:
+) -> tuple[list[Result], list[str]]:
     """Measure all subjects in turn, `rounds` times, so that what else the machine does falls on all of them.
 
-    No round begins that would not end before `until` (of time.monotonic), as long as the last one took.
+    Returns the results, and why the subjects that answered wrongly, or not at all, have none. No round
+    begins that would not end before `until` (of time.monotonic), if it takes as long as the one before.
     """
-    subjects = list(subjects)
-    samples: dict[tuple[Subject, str], list[Sample]] = {}
+    samples: dict[Subject, dict[str, list[Sample]]] = {subject: {} for subject in subjects}
+    excluded: list[str] = []
     for number in range(rounds):
         began = time.monotonic()
-        for subject in subjects:
+        for subject in list(samples):
             tell(f"round {number + 1} of {rounds}: {subject.name} on {subject.engine}")
-            for operation, sample in bench.measure(subject).items():
-                samples.setdefault((subject, operation), []).append(sample)
+            try:
+                measured = bench.measure(subject)
+            except (WrongAnswersError, DidNotStartError) as error:
+                tell(f"not measured: {error}")
+                excluded.append(str(error))
+                del samples[subject]
+                continue
+            for operation, sample in measured.items():
+                samples[subject].setdefault(operation, []).append(sample)
         if time.monotonic() + (time.monotonic() - began) > until:
             break
-    return [Result.of(subject, operation, found) for (subject, operation), found in samples.items()]
+    results = [
+        Result.of(subject, operation, taken)
+        for subject, found in samples.items()
+        for operation, taken in found.items()
+    ]
+    return results, excluded
 
 
 def as_json(results: Iterable[Result]) -> list[dict[str, object]]:

@@ -18,6 +18,7 @@ from benchmarks.http.picture import svg
 from stanchion.testing.postgres import Cluster, PostgresServer
 
 FLOOR, PEER = growth.subject("floor", "sqlite"), growth.subject("sqlmodel-def", "sqlite")
+SHOWN = "import floor_sqlite\nfrom floor_sqlite import app, shown\n"
 WRONG = {
     "a title that is another": "floor_sqlite.shown = lambda row: {**shown(row), 'title': 'Another'}",
     "a field that is not there": "floor_sqlite.shown = lambda row: {'id': row[0], 'title': row[1]}",
@@ -67,7 +68,8 @@ def result(subject: str, operation: str, cpu: float | None, *, errors: int = 0) 
 @pytest.mark.slow
 def test_the_floor_and_a_peer_are_measured(tmp_path: Path) -> None:
     told: list[str] = []
-    results = measuring.compare(bench_on(tmp_path), [FLOOR, PEER], 1, tell=told.append)
+    results, excluded = measuring.compare(bench_on(tmp_path), [FLOOR, PEER], 1, tell=told.append)
+    assert excluded == []
     assert told == ["round 1 of 1: floor on sqlite", "round 1 of 1: sqlmodel-def on sqlite"]
     read = json.loads(json.dumps(measuring.as_json(results)))
     assert [(one["subject"], one["operation"]) for one in read] == [
@@ -103,9 +105,24 @@ def test_stanchion_gives_the_same_answers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_what_answers_otherwise_is_not_measured(tmp_path: Path, wrong: str) -> None:
-    source = f"import floor_sqlite\nfrom floor_sqlite import app, shown\n{wrong}\n"
+    bench, wrongly = bench_on(tmp_path), subject(tmp_path, SHOWN + wrong)
     with pytest.raises(WrongAnswersError, match="floor on sqlite: "):
-        bench_on(tmp_path).check(subject(tmp_path, source))
+        bench.check(wrongly)
+    assert list(tmp_path.glob("copy-*")) == []
+
+
+def test_a_comparison_leaves_out_what_answers_otherwise(tmp_path: Path) -> None:
+    wrongly = subject(tmp_path, SHOWN + WRONG["a short page"])
+    results, (why,) = measuring.compare(bench_on(tmp_path), [wrongly], 2, tell=str)
+    assert results == []
+    assert why.startswith("floor on sqlite: GET /api/todos?limit=20 answers [")
+
+
+def test_one_that_does_not_start_says_why(tmp_path: Path) -> None:
+    broken = subject(tmp_path, "raise SystemExit('no such setting')")
+    results, (why,) = measuring.compare(bench_on(tmp_path), [broken], 1, tell=str)
+    assert results == []
+    assert "no such setting" in why
 
 
 def test_one_that_fails_under_load_is_void(tmp_path: Path) -> None:
