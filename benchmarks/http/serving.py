@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import random
+import re
 import socket
 import subprocess
 import tempfile
@@ -21,6 +22,10 @@ from benchmarks.http.databases import Original
 from stanchion.settings import Settings
 
 _PATIENCE = 60.0
+_FOREIGN = re.compile(
+    r"PYTHONPATH|WEB_CONCURRENCY|FORWARDED_ALLOW_IPS|GUNICORN_.*|UVICORN_.*|LITESTAR_.*|DJANGO_.*"
+)
+"""What servers read from the environment of whoever starts the benchmark, and no subject may."""
 
 
 class DidNotStartError(Exception):
@@ -71,7 +76,7 @@ def serving(
     environment = {
         name: value
         for name, value in os.environ.items()
-        if name not in {*Settings.model_fields, "PYTHONPATH"}
+        if name not in Settings.model_fields and not _FOREIGN.fullmatch(name)
     } | subject.environment(database)
     if subject.is_ours and "PYTHONPATH" in os.environ:
         environment["PYTHONPATH"] = os.environ["PYTHONPATH"]
