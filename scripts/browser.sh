@@ -4,7 +4,7 @@
 # it. BROWSER_ARTIFACTS names a folder to leave the pictures in; the docs-page.png among them is the README's
 # (docs/pictures/). Options go to pytest.
 set -euo pipefail
-. "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime dev browser
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime dev browser docs
 
 missing=()
 command -v curl >/dev/null || missing+=(curl)

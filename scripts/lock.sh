@@ -28,8 +28,9 @@ for name in runtime build; do
 done
 compile runtime pyproject.toml --extra postgres
 compile build --group build
-compile peers --group peers --constraints requirements/dev.txt --no-annotate "$@"
-compile browser --group browser --constraints requirements/dev.txt --no-annotate "$@"
+for name in peers browser docs; do
+    compile "$name" --group "$name" --constraints requirements/dev.txt --no-annotate "$@"
+done
 
 # A generated project is installed by plain pip: the package itself, then the runtime pins, without hashes.
 {

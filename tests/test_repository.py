@@ -28,7 +28,7 @@ def project() -> dict[str, dict[str, list[str]]]:
 
 
 def test_the_locks_are_those_that_the_scripts_name() -> None:
-    assert [lock.stem for lock in LOCKS] == ["browser", "build", "dev", "peers", "runtime"]
+    assert [lock.stem for lock in LOCKS] == ["browser", "build", "dev", "docs", "peers", "runtime"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -53,7 +53,7 @@ def test_the_locks_agree_so_that_one_environment_holds_them_all() -> None:
     assert locked["runtime"] < locked["dev"]
     assert locked["build"] < locked["dev"]
     names = {one.partition("==")[0] for one in locked["dev"]}
-    for beside in ("browser", "peers"):
+    for beside in ("browser", "docs", "peers"):
         assert {one for one in locked[beside] if one.partition("==")[0] in names} <= locked["dev"]
 
 

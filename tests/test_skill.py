@@ -1,5 +1,6 @@
 """The skill: its front matter, its scripts, and its code, which runs in a project as it tells."""
 
+import json
 import os
 import re
 import shutil
@@ -9,11 +10,13 @@ import sys
 import sysconfig
 import urllib.request
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from typer.main import get_command
 
 import stanchion
 from stanchion.cli.commands import app
@@ -22,7 +25,14 @@ from stanchion.secret import new_key
 
 SKILL = Path(stanchion.__file__).parent / ".agents/skills/stanchion"
 TEXT = (SKILL / "SKILL.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n# (\S+), (add|new)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+APART = {"anti-patterns"}
+"""References whose code is no part of a project; tests/docs/test_anti_patterns.py runs it."""
+REFERENCES = sorted(path for path in (SKILL / "references").glob("*.md") if path.stem not in APART)
+TEXTS = {"SKILL": TEXT, **{path.stem: path.read_text(encoding="utf-8") for path in REFERENCES}}
+PATTERN = re.compile(r"^```python\n# (\S+), (add|new)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = [block for text in TEXTS.values() for block in PATTERN.findall(text)]
+REVISIONS = "migrations/versions/*_"
+"""How a block begins whose file `stanchion migrate new` makes."""
 PATIENCE = 60
 
 
@@ -64,11 +74,16 @@ def test_front_matter() -> None:
     assert parts
     front, body = parts.groups()
     matter = yaml.safe_load(front)
-    assert matter.keys() == {"name", "description"}
+    # https://agentskills.io/specification: these six and no others, what is our own in `metadata`, as text.
+    assert matter.keys() == {"name", "description", "license", "compatibility", "metadata"}
+    assert matter["metadata"].keys() == {"version", "last-verified", "triggers"}
+    assert matter["metadata"]["version"] == stanchion.__version__
+    assert date.fromisoformat(matter["metadata"]["last-verified"])
+    assert len(matter["compatibility"]) <= 500
     assert matter["name"] == SKILL.name == "stanchion"
     assert 100 < len(matter["description"]) <= 1024
-    assert len(BLOCKS) == TEXT.count("```python")
     assert body.startswith("\n# Stanchion\n")
+    assert len(TEXT.splitlines()) < 500, "what is long belongs in references/"
     headings = re.findall(r"^### \d\. (.*)$", body, re.MULTILINE)
     assert sorted(headings) == ["Async", "Endpoints", "Errors", "Injection", "Models", "Streaming"]
 
@@ -79,14 +94,44 @@ def test_it_names_files_that_are_there(project: Path) -> None:
     for name in re.findall(r"`(\w+\.py|tests/\w+\.py|routers/|pyproject\.toml)`", TEXT):
         assert (project / name).exists()
     assert (Path(stanchion.__file__).parent / "errors/__init__.py").is_file()
+    assert {f"references/{path.name}" for path in (SKILL / "references").iterdir()} == set(
+        re.findall(r"\]\((references/[\w-]+\.md)\)", TEXT)
+    )
 
 
 def test_its_commands_are_there() -> None:
-    named = {tuple(words.split()) for words in re.findall(r"[`&] ?stanchion ((?:[a-z]+ ?)+)", TEXT)}
-    assert {words[0] for words in named} == {"init", "add", "dev", "migrate", "keys", "run"}
+    everything = "".join(TEXTS.values())
+    named = {
+        tuple(words.split()) for words in re.findall(r"(?m)(?:`|& |^)stanchion ((?:[a-z]+ ?)+)", everything)
+    }
+    assert {words[0] for words in named} >= {"init", "add", "dev", "migrate", "keys", "run", "check", "skill"}
     for words in named:
-        result = CliRunner().invoke(app, [*words, "--help"])
-        assert result.exit_code == 0, f"stanchion {words}: {result.output}"
+        command: Any = get_command(app)
+        for word in words:
+            if commands := getattr(command, "commands", None):
+                assert word in commands, f"stanchion {' '.join(words)}"
+                command = commands[word]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_every_block_of_python_is_for_a_file(name: str) -> None:
+    assert len(PATTERN.findall(TEXTS[name])) == TEXTS[name].count("```python")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_its_json_is_json(name: str) -> None:
+    for block in re.findall(r"^```json\n(.*?)^```$", TEXTS[name], re.MULTILINE | re.DOTALL):
+        assert json.loads(block)
+
+
+def test_the_messages_that_it_explains_are_the_librarys() -> None:
+    files = Path(stanchion.__file__).parent.rglob("*.py")
+    words = (" ".join(path.read_text(encoding="utf-8").split()) for path in files)
+    source = re.sub(r"""["'] f?["']""", "", "".join(words))
+    rows = re.findall(r"^\| (?!-|it )([^|]*) \|", TEXTS["troubleshooting"], re.MULTILINE)
+    messages = [message for row in rows for message in re.findall(r"`([A-Z][^`]* [^`]*)`", row)]
+    assert len(messages) > 10
+    assert [message for message in messages if message not in source] == []
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block[1]}-{block[0]}")
@@ -94,30 +139,47 @@ def test_its_code_is_for_files_that_are_there(project: Path, block: tuple[str, s
     name, how, code = block
     compile(code, name, "exec")
     written_before = {other[0] for other in BLOCKS[: BLOCKS.index(block)]}
-    assert ((project / name).exists() or name in written_before) == (how == "add")
+    there = (project / name).exists() or name in written_before or name.startswith(REVISIONS)
+    assert there == (how == "add")
 
 
 @pytest.fixture(scope="module")
-def with_notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def with_its_code(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new project with every block put where it says, and migrated."""
     folder = make_project(tmp_path_factory.mktemp("skill") / "shop")
-    for name, how, code in BLOCKS:
-        with (folder / name).open("a", encoding="utf-8") as file:
-            file.write(f"\n\n{code}" if how == "add" else code)
-    for words in (["migrate"], ["migrate", "new", "notes"], ["migrate"], ["migrate", "--check"]):
+
+    def stanchion(*words: str) -> None:
         result = run(sys.executable, "-m", "stanchion.cli", *words, cwd=folder)
         assert result.returncode == 0, result.stderr
+
+    for name, how, code in [block for block in BLOCKS if not block[0].startswith(REVISIONS)]:
+        with (folder / name).open("a", encoding="utf-8") as file:
+            file.write(f"\n\n{code}" if how == "add" else code)
+    stanchion("migrate")
+    stanchion("migrate", "new", "what the skill adds")
+    stanchion("migrate")
+    for name, _, code in [block for block in BLOCKS if block[0].startswith(REVISIONS)]:
+        stanchion(
+            "migrate", "new", "--empty", name.removeprefix(REVISIONS).removesuffix(".py").replace("_", " ")
+        )
+        (revision,) = folder.glob(name)
+        revision.write_text(f"{revision.read_text()}\n\n{code}")
+        stanchion("migrate")
+    stanchion("migrate", "--check")
     return folder
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def test_its_code_runs(with_notes: Path, database: str) -> None:
-    arguments = ["-m", "pytest", "-p", "anyio", "-q", "tests/test_notes.py", "--database", database]
+def test_its_code_runs(with_its_code: Path, database: str) -> None:
+    tests = [name for name, _, _ in BLOCKS if name.startswith("tests/")]
+    arguments = ["-m", "pytest", "-p", "anyio", "-q", *tests, "--database", database]
     # Without the plugins that only the repository has.
-    tests = run(sys.executable, *arguments, cwd=with_notes, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    assert tests.returncode == 0, tests.stdout
-    assert "1 passed" in tests.stdout
+    ran = run(sys.executable, *arguments, cwd=with_its_code, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+    assert ran.returncode == 0, ran.stdout
+    passed = re.search(r"(\d+) passed", ran.stdout)
+    assert passed
+    assert int(passed[1]) >= sum(code.count("def test_") for _, _, code in BLOCKS)
 
 
 def test_init_script(tmp_path: Path, command: Path) -> None:

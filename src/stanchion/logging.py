@@ -17,6 +17,7 @@ from structlog.typing import EventDict, ExcInfo, Processor
 from stanchion.errors import request_id
 
 Format = Literal["auto", "json", "console"]
+"""How lines are written; auto is console in a development terminal, and JSON anywhere else."""
 
 _HIDDEN = "[redacted]"
 _SECRET_NAMES = re.compile(
@@ -30,6 +31,7 @@ _SECRET_VALUES = re.compile(
 """An API key of ours, and of a URL the user, the password (also with a raw `@`) and the ticket, anywhere."""
 
 access_log = structlog.stdlib.get_logger("stanchion.access")
+"""Where each request leaves its line."""
 
 
 def configure(*, format: Format = "auto", level: str = "INFO") -> None:

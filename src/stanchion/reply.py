@@ -11,7 +11,9 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+"""What a route answers with."""
 Keep = Callable[[Response], Awaitable[None]]
+"""What is given the reply while the transaction is open."""
 
 _KEEPERS = "stanchion.keepers"
 

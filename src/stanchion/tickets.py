@@ -11,6 +11,7 @@ from stanchion.errors import UnauthorizedError
 from stanchion.signing import signer_of
 
 PARAMETER = "ticket"
+"""The parameter of a URL that carries one."""
 _TAKEN = "stanchion.ticket"
 _READS = "stanchion.reads"
 

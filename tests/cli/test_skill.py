@@ -15,7 +15,8 @@ CLAUDE = Path(".claude/skills/stanchion")
 
 def lines(said: Any) -> list[str]:
     assert (said.status, said.err) == (0, "")
-    return said.out.splitlines()
+    out: str = said.out
+    return out.splitlines()
 
 
 def tree(folder: Path) -> dict[str, bytes]:

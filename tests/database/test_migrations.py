@@ -231,6 +231,17 @@ def test_processes_that_migrate_at_once(database_url: str, app: Path) -> None:
     assert sql(database_url, "SELECT id FROM first") == [7]
 
 
+def test_a_revision_for_rows_does_nothing_yet(
+    database_url: str, app: Path, models: Callable[[str], None]
+) -> None:
+    migrations.upgrade(database_url, app)
+    models(MODELS)
+    path = migrations.revision(database_url, app, "rows", empty=True)
+    assert path is not None
+    assert ('revision = "0001"' in path.read_text(), "op." in path.read_text()) == (True, False)
+    assert migrations.upgrade(database_url, app) == ["0001_rows"]
+
+
 def test_revisions_follow_the_models(database_url: str, app: Path, models: Callable[[str], None]) -> None:
     models(MODELS)
     with pytest.raises(SchemaError, match="is empty: run `stanchion migrate`"):

@@ -42,6 +42,9 @@ def upgrade(
 def new(
     context: typer.Context,
     message: Annotated[str, typer.Argument(help="What changes, in a few words: it names the file.")],
+    empty: Annotated[
+        bool, typer.Option("--empty", help="Write one that does nothing yet: to fill rows by hand.")
+    ] = False,
     app_dir: Annotated[
         Path | None, typer.Option("--app-dir", metavar="DIR", help="The app's directory.")
     ] = None,
@@ -50,7 +53,7 @@ def new(
     url = Environment().database_url()
     from stanchion.database import migrations
 
-    path = migrations.revision(url, require_schema(app_dir or context.obj), message)
+    path = migrations.revision(url, require_schema(app_dir or context.obj), message, empty=empty)
     if path is None:
         typer.echo("Nothing has changed: the database has what models.py says. No file was written.")
         return

@@ -87,10 +87,11 @@ def check(url: str, app_dir: Path) -> list[str]:
     return _connected(url, lambda connection: describe(_differences(connection, metadata)))
 
 
-def revision(url: str, app_dir: Path, message: str) -> Path | None:
+def revision(url: str, app_dir: Path, message: str, *, empty: bool = False) -> Path | None:
     """Write the revision that brings the database to the models; None, and no file, if nothing differs.
 
-    Raises SchemaError unless the database is current.
+    With `empty` it does nothing yet, whatever differs: for rows, which are filled by hand. Raises SchemaError
+    unless the database is current.
     """
     if not re.search(r"\w", message):
         raise SchemaError('The message is empty: say what changed, like `stanchion migrate new "add notes"`.')
@@ -99,7 +100,7 @@ def revision(url: str, app_dir: Path, message: str) -> Path | None:
         raise SchemaError(current.advice)
     history = _growing(app_dir)
     metadata = _models(app_dir)
-    return _connected(url, lambda connection: _revision(connection, history, metadata, message))
+    return _connected(url, lambda connection: _revision(connection, history, metadata, message, empty))
 
 
 def creation(table: str, app_dir: Path, message: str, layout: Callable[[str], str] = str) -> Path:
@@ -177,9 +178,15 @@ def _differences(connection: Connection, metadata: MetaData) -> list[Any]:
     return differences
 
 
-def _revision(connection: Connection, history: History, metadata: MetaData, message: str) -> Path | None:
+def _revision(
+    connection: Connection, history: History, metadata: MetaData, message: str, empty: bool
+) -> Path | None:
     def only_changes(_: Any, __: Any, directives: list[MigrationScript]) -> None:
-        if all(ops.is_empty() for script in directives for ops in script.upgrade_ops_list):
+        if empty:
+            for ops in [one for script in directives for one in (script.upgrade_ops, script.downgrade_ops)]:
+                assert ops is not None, "autogenerate makes both"
+                ops.ops = []
+        elif all(ops.is_empty() for script in directives for ops in script.upgrade_ops_list):
             directives.clear()
 
     options = {"target_metadata": metadata, "process_revision_directives": only_changes}

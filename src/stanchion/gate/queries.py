@@ -24,11 +24,15 @@ _OTHERS = frozenset(
 
 
 def readings(subject: Subject) -> Iterator[tuple[Operation, str]]:
-    """Give each GET whose path is known, and the path: of lists, of what was made, and of the rest."""
+    """Give each GET whose path is known, and the path: of lists and what was made first, then the rest.
+
+    The rest may have a way of its own to the database, as a health check has.
+    """
     running = subject.running
     journey = running.journey
     known = {one.item_path: last for one in journey.resources if (last := journey.last(one))}
-    for operation in subject.document.operations:
+    made = {*known, *(one.path for one in journey.resources)}
+    for operation in sorted(subject.document.operations, key=lambda one: one.path not in made):
         path = known.get(operation.path, operation.path)
         if operation.method == "GET" and "{" not in path:
             yield operation, path

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Builds the docs as a site in .dev/docs/site, offline and strictly: a link that leads nowhere fails it. Open its
+# index.html, or `scripts/docs.sh --serve` (PORT, 8002); --test first runs what takes its time: the tutorial, and the
+# anti-patterns before the gate. The pages are docs/, the skill, and what scripts/reference.py
+# makes of docstrings; the engine, and why it can be another, is in docs/decisions/0017-the-site.md.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime dev docs
+
+case "${1:-}" in
+"" | --serve) ;;
+--test) pytest -n 3 tests/docs ;;
+*) fail "there is no option $1; there are --test and --serve" ;;
+esac
+folder=$root/.dev/docs
+mkdir -p "$folder"
+PYTHONPATH=$root python scripts/docs.py "$folder" >"$folder/log" 2>&1 || {
+    cat "$folder/log" >&2
+    fail "the site could not be built; mend what the lines above say and run $0 again"
+}
+echo "${0##*/}: $(find "$folder/site" -name '*.html' | wc -l) pages in .dev/docs/site; open its index.html" >&2
+if [ "${1:-}" = --serve ]; then
+    echo "${0##*/}: http://127.0.0.1:${PORT:-8002}; Ctrl-C ends it" >&2
+    exec python -m http.server "${PORT:-8002}" --bind 127.0.0.1 --directory "$folder/site"
+fi
