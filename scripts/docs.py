@@ -5,6 +5,7 @@ scripts/reference.py makes. FOLDER/site is the site. Only `configuration` and `b
 """
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,8 @@ def gather(pages: Path) -> None:
     """Write every page of the site below a folder, which is emptied first."""
     shutil.rmtree(pages, ignore_errors=True)
     shutil.copytree(ROOT / "docs", pages)
+    for page in pages.rglob("*.md"):
+        page.write_text(_inside(page, pages), encoding="utf-8")
     shutil.copytree(SKILL, pages / "skill", ignore=shutil.ignore_patterns("scripts"))
     skill = pages / "skill/SKILL.md"
     matter = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
@@ -106,6 +109,20 @@ def build(folder: Path) -> Path:
         shutil.rmtree(folder / old, ignore_errors=True)
     subprocess.run(["zensical", "build", "--strict"], cwd=folder, check=True)
     return folder / "site"
+
+
+def _inside(page: Path, pages: Path) -> str:
+    """Return a page's text, in which a link to a file beside docs/ is one to its page of the site."""
+
+    def moved(found: re.Match[str]) -> str:
+        path, mark, anchor = found[1].partition("#")
+        target = Path(os.path.normpath(ROOT / "docs" / page.parent.relative_to(pages) / path))
+        if target.parent != ROOT:
+            return found[0]
+        name = "index.md" if target.name == "README.md" else target.name
+        return f"]({os.path.relpath(pages / name, page.parent)}{mark}{anchor})"
+
+    return re.sub(r"\]\(([^):\s]+)\)", moved, page.read_text(encoding="utf-8"))
 
 
 def _inline(value: Any) -> str:

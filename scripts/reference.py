@@ -25,7 +25,7 @@ from stanchion.gate import Rule, all_rules
 from stanchion.settings import Settings
 
 WIDTH = 88
-INSIDE = {"cli", "gate", "scaffold", "stack", "template", "secret", "caller"}
+INSIDE = {"cli", "gate", "scaffold", "stack", "template", "secret", "caller", "routing", "signature"}
 """What nobody imports; `Caller` and `new_key` have their entries where users find them."""
 FAMILIES = {
     "A": "Async and streams",
@@ -77,7 +77,9 @@ def said(module: ModuleType, name: str) -> str:
     value = getattr(module, name)
     if inspect.isclass(value) or inspect.isroutine(value):
         return ast.get_docstring(_tree_of(value)) or ""
-    return next(filter(None, (_assigned(tree, name) for tree in _trees(module))), "")
+    trees = list(_trees(module))
+    own = next(filter(None, (_renamed(tree, name) for tree in trees)), name)
+    return next(filter(None, (_assigned(tree, own) for tree in trees)), "")
 
 
 def members(value: type[Any]) -> Iterator[tuple[str, str, str]]:
@@ -289,6 +291,12 @@ def _assigned(tree: Any, name: str) -> str:
             case ast.Expr(value=ast.Constant(value=str(text))) if name in _names(node):
                 return inspect.cleandoc(text)
     return ""
+
+
+def _renamed(tree: ast.Module, name: str) -> str:
+    """Return what a name is called where it is imported from; empty where it is not."""
+    imported = (one for node in tree.body if isinstance(node, ast.ImportFrom) for one in node.names)
+    return next((one.name for one in imported if one.asname == name), "")
 
 
 def _trees(module: ModuleType) -> Iterator[ast.Module]:

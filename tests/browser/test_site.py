@@ -89,7 +89,7 @@ def test_it_is_found(page: Page, docs_url: str) -> None:
 def test_pictures(
     context: BrowserContext, page: Page, docs_url: str, artifacts: Path, name: str, colours: str, width: int
 ) -> None:
-    page.emulate_media(color_scheme=colours)  # type: ignore[arg-type] # one of its two words
+    page.emulate_media(color_scheme=colours)
     page.set_viewport_size({"width": width, "height": 844})
     page.goto(f"{docs_url}/index.html", wait_until="networkidle")
     page.screenshot(path=artifacts / f"site-{name}.png")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from tests.pages import answered, blocks, shown
 from tests.serving import client, environment, free_port
-from tests.test_howto import BLOCK, answered, shown
 
-TEXT = (Path(__file__).parents[2] / "docs/tutorial.md").read_text(encoding="utf-8")
+PAGE = Path(__file__).parents[2] / "docs/tutorial.md"
 ELSEWHERE = {
     "python3 -m venv": "the tests have an environment",
     "pytest": "tests/cli/test_add.py runs the tests of what `add` writes",
@@ -114,10 +114,10 @@ def terminal(tmp_path: Path, postgresql_url: str) -> Iterator[Terminal]:
 
 @pytest.mark.slow
 def test_the_tutorial(terminal: Terminal) -> None:
-    blocks = BLOCK.findall(TEXT)
-    assert len(blocks) == TEXT.count("```") // 2
+    found = blocks(PAGE)
+    assert len(found) == PAGE.read_text(encoding="utf-8").count("```") // 2
     answer: object = None
-    for kind, text in blocks:
+    for kind, text in found:
         if kind == "python":
             head, _, code = text.partition("\n")
             path = terminal.folder / head.removeprefix("# ").removesuffix(", add")

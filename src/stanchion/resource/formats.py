@@ -11,10 +11,12 @@ from stanchion.resource.cells import EMPTY, cell
 from stanchion.resource.kinds import is_json
 
 Name = Literal["ndjson", "csv"]
+"""The form of a file: JSON objects, one a line, or CSV."""
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
 MEDIA_TYPES: dict[Name, str] = {"ndjson": NDJSON, "csv": CSV}
+"""What a file of each form is called in a Content-Type."""
 
 
 class Format(Protocol):
