@@ -63,6 +63,7 @@ step "types of the template" "mend the lines above, then run: scripts/check.sh -
 step "layers" "mend the imports above, then run: .dev/venv/bin/lint-imports" lint-imports --no-logo
 step "package" "mend what is said above, then run: scripts/check.sh --quick" package
 step "gate" "mend what is found above, then run: stanchion check" python scripts/gate.py
+step "routes" "mend what is found above, then run: scripts/suite.py --quick" python scripts/suite.py --quick
 step "addresses" "take them out of the lines above, then run: scripts/check.sh --quick" addresses
 if [ "${1:-}" != --quick ]; then
     step "coverage" "cover the lines above, then run: scripts/check.sh" coverage_of_tests

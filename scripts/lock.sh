@@ -31,6 +31,7 @@ compile build --group build
 for name in peers browser docs; do
     compile "$name" --group "$name" --constraints requirements/dev.txt --no-annotate "$@"
 done
+compile suite --group suite --constraints requirements/runtime.txt --no-annotate "$@"
 
 # A generated project is installed by plain pip: the package itself, then the runtime pins, without hashes.
 {
