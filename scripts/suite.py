@@ -118,7 +118,7 @@ class Suite:
         ]
 
     def run(self, *what: str, compiled: bool, processes: int) -> tuple[Outcomes, Counter[str]]:
-        """Run files or tests. Return how each ended, and how many routes were compiled, or why they were not."""
+        """Run files or tests. Return how each ended, and how many routes were compiled, or why not."""
         with tempfile.TemporaryDirectory() as told:
             environment = {
                 **{name: value for name, value in os.environ.items() if name != "PYTHONPYCACHEPREFIX"},
