@@ -1,0 +1,1 @@
+"""Two demonstrations: `demos/prove.sh` and `demos/survive.sh`."""
