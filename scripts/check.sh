@@ -19,9 +19,16 @@ step() { # step NAME ADVICE COMMAND...
     "$@" || fail "$name: failed; $advice"
 }
 
-types_of_template() { # its modules are top-level names, as in the project that it becomes
-    (cd src/stanchion/template && MYPYPATH=. mypy --config-file "$root/pyproject.toml" \
-        --cache-dir "$root/.mypy_cache/template" --explicit-package-bases .)
+types_of() { # types_of FOLDER: of an app of its own, whose modules are top-level names
+    (cd "$1" && MYPYPATH=. mypy --config-file "$root/pyproject.toml" \
+        --cache-dir "$root/.mypy_cache/$(basename "$1")" --explicit-package-bases .)
+}
+
+types_of_docs() { # the guide begins with what has none
+    local app
+    for app in docs/guide/steps/[2-9]_* docs/leaving/with docs/leaving/without; do
+        types_of "$app" || return 1
+    done
 }
 
 package() {
@@ -59,7 +66,8 @@ coverage_of_tests() {
 step "format" "run: .dev/venv/bin/ruff format" ruff format --check .
 step "lint" "run: .dev/venv/bin/ruff check --fix" ruff check .
 step "types" "run: .dev/venv/bin/mypy" mypy
-step "types of the template" "mend the lines above, then run: scripts/check.sh --quick" types_of_template
+step "types of the template" "mend the lines above, then run: scripts/check.sh --quick" types_of src/stanchion/template
+step "types of the docs' apps" "mend the lines above, then run: scripts/check.sh --quick" types_of_docs
 step "layers" "mend the imports above, then run: .dev/venv/bin/lint-imports" lint-imports --no-logo
 step "package" "mend what is said above, then run: scripts/check.sh --quick" package
 step "gate" "mend what is found above, then run: stanchion check" python scripts/gate.py
