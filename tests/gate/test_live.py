@@ -29,6 +29,7 @@ pytestmark = pytest.mark.slow
 
 KEY = "st_4f1c'9a b"
 FORM = {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}
+FILE = {"text/csv": {"schema": {"type": "string"}, "example": "a,b"}}
 
 
 def exchange(method: str = "GET", path: str = "/", **fields: Any) -> Exchange:
@@ -453,6 +454,15 @@ def with_resources() -> FastAPI:
     @app.get("/uploads/{name}")
     def read_upload(name: str) -> None: ...
 
+    @app.post("/files", status_code=201, openapi_extra={"requestBody": {"content": FILE}})
+    async def send_file(request: Request) -> dict[str, int]:
+        if await request.body() != b"a,b" or request.headers["Content-Type"] != "text/csv":
+            raise HTTPException(422)
+        return {"id": 9}
+
+    @app.get("/files/{file_id}")
+    def read_file(file_id: int) -> None: ...
+
     @app.post("/events")
     def record(body: Shelf) -> None: ...
 
@@ -479,14 +489,15 @@ def test_the_journey() -> None:
     with served(with_resources()) as running:
         journey = running.journey
         found = {one.name: one for one in journey.resources}
-        assert list(found) == ["books", "shelves", "colours", "uploads", "events", "closed"]
+        assert list(found) == ["books", "shelves", "colours", "uploads", "files", "events", "closed"]
         assert {name: one.why for name, one in found.items() if one.why} == {
-            "uploads": "its body is no JSON",
+            "uploads": "its body is no JSON, and has no example",
             "events": "the answer to POST does not tell the id",
             "closed": 'a body made of its schema was answered 403 {"detail":"Forbidden"}',
         }
-        assert [one.name for one in running.made()] == ["books", "shelves", "colours"]
-        books, shelves, colours = running.made()
+        assert [one.name for one in running.made()] == ["books", "shelves", "colours", "files"]
+        books, shelves, colours, files = running.made()
+        assert [step.path for step in files.steps.values()] == ["/files", "/files/9", "/files/4294967000"]
         assert {name: (step.path, step.status) for name, step in books.steps.items()} == {
             "create": ("/books", 201),
             "read": ("/books/book-0", 200),

@@ -1,6 +1,5 @@
 """The journey: what a client does with each kind of thing, from its creation to after its end."""
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +7,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from stanchion.gate.belongings import plurals
-from stanchion.gate.forms import is_json
+from stanchion.gate.forms import example_of, is_json
 from stanchion.gate.live import Exchange, Live
 from stanchion.gate.sign_in import Identity, is_sign_in
 from stanchion.gate.subject import Document, Operation
@@ -91,12 +90,19 @@ class Journey:
                 self._travel(resource)
 
     def make(self, resource: Resource, who: Identity | None = None) -> Exchange | None:
-        """Create one more of this resource; None where nothing can be."""
-        body = self.body(resource.create)
-        if resource.create is None or (body is None and "requestBody" in resource.create.spec):
+        """Create one more, by its example where its body is no JSON; None where nothing can be."""
+        if resource.create is None:
             return None
-        path = self.path(resource.create)
+        body, path = self.body(resource.create), self.path(resource.create)
         headers = {**self._required_headers(resource.create), **self._headers(who)}
+        if body is None and "requestBody" in resource.create.spec:
+            example = example_of(self._document, resource.create)
+            if example is None:
+                return None
+            content, media_type = example
+            return self._live.send(
+                "POST", path, content=content, headers={**headers, "Content-Type": media_type}
+            )
         made = self._live.send("POST", path, json_body=body, headers=headers)
         if made.status == 409 and not self._values.varied:
             self._values.varied = True  # a number that is there already: no two are the same from now on
@@ -185,7 +191,7 @@ class Journey:
     def _made(self, resource: Resource) -> bool:
         made = self.make(resource)
         if made is None:
-            resource.why = "its body is no JSON"
+            resource.why = "its body is no JSON, and has no example"
             return True
         resource.steps["create"] = made
         item_id = self._id_made(resource, made)
@@ -206,7 +212,7 @@ class Journey:
         if item_id is not None or made.status not in (200, 201) or resource.listing is None:
             return item_id
         listed = self._live.send("GET", resource.path, headers=self._headers())
-        sent = json.loads(made.body or b"null")
+        sent = made.sent_json
         if not isinstance(sent, dict):
             return None
         for item in reversed(_items(listed.json)):

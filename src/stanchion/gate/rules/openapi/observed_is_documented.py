@@ -26,6 +26,7 @@ from collections.abc import Iterator
 from jsonschema import Draft202012Validator
 
 from stanchion.gate.evidence import seen
+from stanchion.gate.forms import is_json
 from stanchion.gate.live import Exchange
 from stanchion.gate.model import Finding, Kind, Line, Severity, rule
 from stanchion.gate.subject import Document, Operation, Subject
@@ -85,7 +86,7 @@ def _mismatch(document: Document, operation: Operation, exchange: Exchange) -> s
     if media is None:
         kind = exchange.media_type or "no type"
         return f"It answers {exchange.status} as {kind}, which the document does not have."
-    if "json" not in exchange.media_type or "schema" not in media:
+    if not is_json(exchange.media_type) or "schema" not in media:
         return None
     whole = {**media["schema"], "components": document.content.get("components", {})}
     problem = next(Draft202012Validator(whole).iter_errors(exchange.json), None)

@@ -1,4 +1,5 @@
 from fastapi import FastAPI, HTTPException
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, Field
 
 app = FastAPI()
@@ -69,3 +70,24 @@ async def delete_thing(thing_id: int) -> None:
     find(thing_id)
     things[thing_id].name = "deleted"
     del things[thing_id]
+
+
+class FileCreate(BaseModel):
+    title: str
+
+
+LINES = {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
+
+
+@app.post("/files", status_code=201)
+async def create_file(body: FileCreate) -> dict[str, int]:
+    """Keep a file of one line."""
+    return {"id": 1}
+
+
+@app.get("/files/{file_id}", responses={200: LINES, **MISSING})
+async def read_file(file_id: int) -> PlainTextResponse:
+    """Read a file, whose one line happens to be JSON."""
+    if file_id != 1:
+        raise HTTPException(404, "File not found")
+    return PlainTextResponse('{"title": "a"}\n', media_type="application/x-ndjson")
