@@ -194,7 +194,9 @@ def test_list_show_cancel_and_retry(ready: Path, call: Any) -> None:
     assert call("jobs", "list").out == "No jobs.\n"
     put("add", left=1, right=2)
     put("fail", queue="mail")
-    error = json.dumps({"type": "ValueError", "message": "not\x1b[2J today", "trace": "Traceback\n  line"})
+    error = json.dumps(
+        {"type": "ValueError", "message": "not\x1b[2J today\nbut soon", "trace": "Traceback\n  line"}
+    )
     sql(
         "UPDATE stanchion_jobs SET status = 'failed', attempt = 1, error = ?, done = 1, total = 3,"
         " message = 'm', unique_key = 'k', result = '[1]', finished_at = '2026-01-02T00:00:00.000000Z'"
@@ -223,7 +225,11 @@ def test_list_show_cancel_and_retry(ready: Path, call: Any) -> None:
     ]
     assert len(call("jobs", "list", "--status", "queued", "--name", "add").out.strip().splitlines()) == 3
     shown = call("jobs", "show", "2").out
-    assert "arguments:  {}\nresult:     [1]\nerror:      ValueError: not�[2J today\n    Traceback\n" in shown
+    assert (
+        "arguments:  {}\nresult:     [1]\nerror:      ValueError: not�[2J today\n            but soon\n"
+        in shown
+    )
+    assert "            but soon\n    Traceback\n      line\n" in shown
     assert "unique key: k\nmessage:    m\n" in shown
     assert "progress:   1/3\n" in shown
     assert call("jobs", "show", "3").err.startswith("There is no job 3: ")

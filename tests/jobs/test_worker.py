@@ -130,7 +130,11 @@ async def test_a_dead_letter_has_its_error_and_no_secret(
         "ConnectionError",
         "no answer from https://[redacted]@example.com",
     )
-    assert "raise ConnectionError" in job.error.trace
+    first, where, what, said = job.error.trace.splitlines()
+    assert first == "Traceback (most recent call last):"
+    assert where.endswith(", in call"), "it begins in the job's own function"
+    assert what.strip().startswith("raise ConnectionError")
+    assert said == "ConnectionError: no answer from https://[redacted]@example.com"
     assert "hunter22" not in job.error.trace
     told = [(line["event"], line["log_level"]) for line in logged]
     assert told == [("job_retried", "warning"), ("job_failed", "error")]
@@ -197,6 +201,7 @@ async def test_a_timeout(office: Office) -> None:
     job = await office.get(job_id)
     assert job.error is not None
     assert (job.status, job.error.message) == (Status.failed, "It took longer than 0.05 seconds.")
+    assert "in stuck\n    await anyio.sleep_forever()" in job.error.trace, "where it was"
     assert await office.count() == 0
 
 
@@ -217,18 +222,65 @@ async def test_a_running_job_is_cancelled(office: Office) -> None:
 
     @office.jobs.job()
     async def endless(context: JobContext) -> None:
-        await context.progress(1, None, "begun\0")
+        await context.progress(1, None, "begun\0\ud800")
         begun.set()
         await anyio.sleep_forever()
 
     job_id = await office.enqueue(endless)
-    async with office.worker(lease=0.3).running():
+    async with office.worker(lease=FAR, poll=FAR).running():  # it is woken: no lease is renewed in this time
         with anyio.fail_after(PATIENCE):
             await begun.wait()
         async with office.database.transaction() as session:
             assert await office.jobs.cancel(session, job_id)
         job = await office.until(job_id, Status.cancelled)
-    assert (job.done, job.total, job.message) == (1, None, "begun�")
+    assert (job.done, job.total, job.message) == (1, None, "begun�?")
+
+
+async def test_where_nobody_tells_a_cancelled_job_ends_with_the_next_look(
+    database_url: str, office: Office
+) -> None:
+    @office.jobs.job()
+    async def endless() -> None:
+        await anyio.sleep_forever()
+
+    job_id = await office.enqueue(endless)
+    async with office.worker(lease=0.6).running():
+        await office.until(job_id, Status.running)
+        await office.set(job_id, cancel_requested=True)
+        assert (await office.until(job_id, Status.cancelled)).attempt == 1
+
+
+async def test_a_cancelled_job_that_raises_is_cancelled(office: Office) -> None:
+    begun = anyio.Event()
+
+    @office.jobs.job()
+    async def untidy() -> None:
+        begun.set()
+        try:
+            await anyio.sleep_forever()
+        except BaseException as exc:
+            raise ValueError("what it closes is closed already") from exc
+
+    job_id = await office.enqueue(untidy)
+    async with office.worker(lease=FAR).running():
+        with anyio.fail_after(PATIENCE):
+            await begun.wait()
+        async with office.database.transaction() as session:
+            assert await office.jobs.cancel(session, job_id)
+        assert (await office.until(job_id, Status.cancelled)).error is None
+
+
+@pytest.mark.parametrize("wrong", [2**63, -(2**63)])
+async def test_progress_that_no_column_holds(office: Office, wrong: int) -> None:
+    @office.jobs.job(max_attempts=1)
+    async def count(context: JobContext) -> None:
+        await context.progress(1, wrong)
+
+    job_id = await office.enqueue(count)
+    assert await office.worker().run_due() == 1
+    job = await office.get(job_id)
+    assert job.error is not None
+    assert (job.status, job.error.type, job.total) == (Status.failed, "ValueError", None)
 
 
 async def test_what_is_cancelled_while_its_worker_dies_runs_no_more(office: Office, note: Note) -> None:
@@ -411,6 +463,27 @@ async def test_those_who_watch_see_it_change(office: Office) -> None:
     assert seen[-1] == ("done", 3)
     assert {("running", 1), ("running", 2), ("running", 3)} <= set(seen)
     assert [job async for job in office.jobs.watch(job_id + 1)] == []
+
+
+async def test_those_who_watch_see_that_it_is_tried_again_and_when(office: Office) -> None:
+    @office.jobs.job(max_attempts=2, backoff=1.0)
+    async def moody(context: JobContext) -> None:
+        if context.attempt == 1:
+            raise ValueError("not yet")
+
+    job_id = await office.enqueue(moody)
+    async with office.worker().running():
+        with anyio.fail_after(PATIENCE):
+            seen = [job async for job in office.jobs.watch(job_id)]
+    again = [job for job in seen if job.retry_at is not None]
+    assert [(job.status, job.attempt, job.retry_at) for job in again] == [
+        (Status.queued, 1, again[0].due_at),
+    ]
+    assert again[0].started_at is not None
+    assert again[0].due_at >= again[0].started_at
+    assert again[0].error is not None
+    assert again[0].error.message == "not yet"
+    assert (seen[-1].status, seen[-1].attempt, seen[-1].error, seen[-1].retry_at) == ("done", 2, None, None)
 
 
 async def test_a_schedule_has_one_job_for_each_tick(office: Office) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from enum import StrEnum
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from stanchion.cli.transaction import in_transaction
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from stanchion.jobs import Failure as Error
     from stanchion.jobs import Job
 
 _LARGEST_ID = 2**63 - 1
@@ -68,11 +70,13 @@ def dead(queue: Queue = None, name: Name = None, limit: Limit = 50, app_dir: App
             job.queue,
             job.attempt,
             minute(job.finished_at),
-            f"{job.error.type}: {job.error.message}" if job.error else "",
+            _lines_of(job.error)[0] if job.error else "",
         )
         for job in _found([Shown.failed], queue, name, limit, app_dir)
     )
-    show(("id", "job", "queue", "attempts", "failed", "error"), rows, empty="No dead letters.")
+    show(
+        ("id", "job", "queue", "attempts", "failed", "error"), rows, empty="No dead letters.", wrapped="error"
+    )
 
 
 @jobs.command("show")
@@ -98,8 +102,10 @@ def show_(job_id: JobId, app_dir: AppDir = Path()) -> None:
     for name, value in pairs:
         typer.echo(f"{name + ':':12}{printable(str(value))}".rstrip())
     if job.error is not None:
-        typer.echo(f"error:      {printable(f'{job.error.type}: {job.error.message}')}")
-        for line in job.error.trace.splitlines():
+        for name, line in zip_longest(["error:"], _lines_of(job.error), fillvalue=""):
+            typer.echo(f"{name:12}{printable(line)}".rstrip())
+        lines = job.error.trace.splitlines()
+        for line in lines if len(lines) > 1 else ():  # one alone is the error again
             typer.echo(f"    {printable(line)}".rstrip())
 
 
@@ -148,6 +154,10 @@ def _found(
         return await store.find(session, statuses=wanted, queue=queue, name=name, limit=limit)
 
     return in_transaction(work, app_dir)
+
+
+def _lines_of(error: "Error") -> list[str]:
+    return f"{error.type}: {error.message}".splitlines()
 
 
 def _cells(job: "Job") -> tuple[str, ...]:

@@ -7,23 +7,28 @@ from typing import Any
 import typer
 
 
-def show(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str) -> None:
-    """Print a table; a program that reads it gets no line cut off. Where there are no rows, `empty`."""
+def show(
+    headings: Sequence[str], rows: Iterable[Sequence[Any]], *, empty: str, wrapped: str | None = None
+) -> None:
+    """Print a table; a program that reads it gets no line cut off. Where there are no rows, `empty`.
+
+    On a terminal the column `wrapped` takes as many lines as it needs, so that no other is cut.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
+    console = Console(highlight=False, markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, no_wrap=True)
+        table.add_column(heading, no_wrap=heading != wrapped or not console.is_terminal)
     for row in rows:
         table.add_row(*map(_plain, row))
     if not table.rows:
         typer.echo(empty)
         return
-    console = Console(highlight=False, markup=False)
     if not console.is_terminal:
-        console.width = 400
+        console.width = 2000
     console.print(table)
 
 

@@ -12,7 +12,7 @@ from stanchion.jobs.table import Status
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an attempt failed: the exception's type, its message, the end of its traceback.
+    """Why an attempt failed: the exception's type, its message, its traceback in the job's function.
 
     `details` are those of a GiveUpError.
     """
@@ -28,7 +28,8 @@ class Job:
     """A job, as it was when it was read; times are in UTC, by the database's clock.
 
     `attempt` counts those begun. `done`, `total` and `message` are what the job told last of its
-    progress, `result` what it returned, `error` why the last attempt failed.
+    progress, `result` what it returned, `error` why the last attempt failed; `retry_at` is when
+    the next one is due.
     """
 
     id: int
@@ -56,6 +57,12 @@ class Job:
     def is_finished(self) -> bool:
         """Whether it is over: done, failed or cancelled."""
         return self.finished_at is not None
+
+    @property
+    def retry_at(self) -> datetime | None:
+        """When the next attempt is due, of a queued job whose last one failed; else None."""
+        is_again = self.status is Status.queued and self.attempt > 0 and self.error is not None
+        return self.due_at if is_again else None
 
 
 _COPIED = tuple(

@@ -3,29 +3,26 @@
 import asyncio
 import random
 import time
-import traceback
+from types import TracebackType
 from typing import Any
 
 import anyio
 import structlog
-from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
+from pydantic_core import PydanticSerializationError, to_json
 
 from stanchion.database import Database
 from stanchion.jobs import endings
 from stanchion.jobs.context import JobContext
 from stanchion.jobs.endings import Ending, How
 from stanchion.jobs.errors import ArgumentsError, GiveUpError, LeaseLostError
+from stanchion.jobs.failing import failure_of
 from stanchion.jobs.function import JobFunction
 from stanchion.jobs.leases import Lease
 from stanchion.jobs.record import Failure
 from stanchion.jobs.told import Told
-from stanchion.logging import redact
 
 _LONGEST_PAUSE = 3600.0
 """Seconds between two attempts, at most."""
-_MESSAGE = 1000
-_TRACE = 8000
-"""Characters that are kept of an error's message, and of the end of its traceback."""
 
 log = structlog.stdlib.get_logger("stanchion.jobs")
 
@@ -103,13 +100,18 @@ class Run:
         timeout = self.function.rules.timeout
         if timeout is not None:
             self.scope.deadline = asyncio.get_running_loop().time() + timeout
+        where: TracebackType | None = None
         with self.scope:
-            result = await self.function.run(self.context, self.lease.arguments, threads)
+            try:
+                result = await self.function.run(self.context, self.lease.arguments, threads)
+            except asyncio.CancelledError as exc:
+                where = exc.__traceback__
+                raise
             try:
                 return None if result is None else to_json(result, inf_nan_mode="constants").decode()
             except PydanticSerializationError as exc:
                 raise GiveUpError(f"What {self.function.name} returned has no form in JSON.") from exc
-        raise TimeoutError(f"It took longer than {timeout} seconds.")
+        raise TimeoutError(f"It took longer than {timeout} seconds.").with_traceback(where)
 
     def _cut_short(self, exc: BaseException) -> Ending | None:
         """Return the end of a run that has raised; whatever that was, if it was told to end."""
@@ -122,7 +124,7 @@ class Run:
             isinstance(exc, GiveUpError | ArgumentsError) or self.lease.attempt >= self.lease.max_attempts
         )
         retry_in = None if is_final else _pause(self.function.rules.backoff, self.lease.attempt)
-        error = _failure(exc)
+        error = failure_of(exc)
         tell = log.error if is_final else log.warning
         tell(
             "job_failed" if is_final else "job_retried",
@@ -154,15 +156,3 @@ def _pause(backoff: float, attempt: int) -> float:
     """Return the seconds until the next attempt: exponential, with full jitter, so that they spread."""
     longest = min(_LONGEST_PAUSE, backoff * 2.0 ** min(attempt - 1, 32))
     return random.uniform(0, longest)  # noqa: S311 - spreads retries, no secret
-
-
-def _failure(exc: BaseException) -> Failure:
-    trace = "".join(traceback.format_exception(exc))
-    details = to_jsonable_python(exc.details, fallback=str) if isinstance(exc, GiveUpError) else None
-    safe = redact(None, "", {"message": str(exc), "trace": trace, "details": details})
-    return Failure(
-        type=type(exc).__name__,
-        message=safe["message"][:_MESSAGE],
-        trace=safe["trace"][-_TRACE:],
-        details=safe["details"],
-    )

@@ -34,4 +34,4 @@ async def watch(database: Database, job_id: int) -> AsyncIterator[Job]:
 
 def _shown(job: Job) -> tuple[object, ...]:
     """Return what a change of is worth telling; a lease that is renewed is not."""
-    return (job.status, job.attempt, job.done, job.total, job.message)
+    return (job.status, job.attempt, job.done, job.total, job.message, job.error, job.retry_at)

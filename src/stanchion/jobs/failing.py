@@ -1,0 +1,47 @@
+"""What is kept of an error: its type, its message and where it came from, without a secret."""
+
+import traceback
+from types import TracebackType
+
+from pydantic_core import to_jsonable_python
+
+from stanchion.jobs.errors import GiveUpError
+from stanchion.jobs.record import Failure
+from stanchion.logging import redact
+
+_MESSAGE = 1000
+_TRACE = 8000
+"""Characters that are kept of a message, and about so many of a traceback."""
+_HEAD = 2000
+"""Characters of a long traceback that are kept of its beginning; the others are of its end."""
+_BENEATH = ("stanchion.jobs.", "anyio.")
+"""The modules that call a job's function, of which nobody wants to read."""
+
+
+def failure_of(exc: BaseException) -> Failure:
+    """Return an error as a job's row keeps it; the traceback begins in the job's own function."""
+    own = traceback.TracebackException(type(exc), exc, _own(exc.__traceback__))
+    details = to_jsonable_python(exc.details, fallback=str) if isinstance(exc, GiveUpError) else None
+    safe = redact(None, "", {"message": str(exc), "trace": "".join(own.format()), "details": details})
+    return Failure(
+        type=type(exc).__name__,
+        message=safe["message"][:_MESSAGE],
+        trace=_shortened(safe["trace"]),
+        details=safe["details"],
+    )
+
+
+def _own(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None and str(trace.tb_frame.f_globals.get("__name__")).startswith(_BENEATH):
+        trace = trace.tb_next
+    return trace
+
+
+def _shortened(trace: str) -> str:
+    """Leave lines out in the middle: where it began and what was raised are at the ends."""
+    if len(trace) <= _TRACE:
+        return trace
+    head = trace[:_HEAD].rpartition("\n")[0]
+    tail = trace[_HEAD - _TRACE :].partition("\n")[2]
+    left_out = trace.count("\n") - head.count("\n") - tail.count("\n") - 1
+    return f"{head}\n  ... {left_out} lines are left out ...\n{tail}"
