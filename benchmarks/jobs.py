@@ -1,11 +1,12 @@
 """Jobs: latency, idle cost, throughput beside procrastinate and pgqueuer, and what a POST with a job costs.
 
-On a PostgreSQL server that is started for it, and latency on SQLite too; workers are processes of their
-own. The queues take turns, so that what else the machine does falls on all of them. The peers run where
-they are installed, `--peers .dev/peers/bin/python` (scripts/bench.sh makes it); without it ours runs alone.
-Prints figures and ratios.
+On a PostgreSQL server that is started for it, and on SQLite what has no peer; workers are processes of
+their own, on the event loop that their own command takes. The queues take turns, and another one begins each
+round, so that what else the machine does falls on all of them; how much of a core a worker took for a job
+depends less on that. The peers run where they are installed, `--peers .dev/peers/bin/python`
+(scripts/bench.sh makes it); without it ours runs alone. Prints figures and ratios.
 
-    python benchmarks/jobs.py [--jobs 3000] [--rounds 3] [--peers PYTHON]
+    python benchmarks/jobs.py [--jobs 10000] [--rounds 3] [--peers PYTHON]
 """
 
 import argparse
@@ -16,23 +17,27 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 import psutil  # type: ignore[import-untyped] # its types are no requirement
 from fastapi import FastAPI
-from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select, text
+from sqlalchemy import Column, Integer, MetaData, Table, func, insert, literal, select, text, true
 
 from stanchion import Database
 from stanchion.database import migrations
-from stanchion.jobs import Jobs, Status
+from stanchion.jobs import Jobs, Status, store
 from stanchion.jobs.table import jobs as table
 from stanchion.testing import client, postgres
 
 CONCURRENCY = 50
 """Of each queue's worker, which is one process."""
+FEWER = {"procrastinate": 20}
+"""By how much fewer jobs one has, which takes them one by one."""
 PATIENCE = 120.0
 SAMPLES = 60
+CANCELLED = 15
 IDLE = 10.0
 
 OURS = """
@@ -50,6 +55,10 @@ async def trivial() -> None: ...
 @jobs.job()
 async def stamp(path: str) -> None:
     Path(path).write_text(repr(time.monotonic()))
+
+@jobs.job()
+async def endless() -> None:
+    await anyio.sleep_forever()
 
 anyio.run(Worker(jobs, concurrency=int(sys.argv[2])).run, backend_options={"use_uvloop": True})
 """
@@ -73,7 +82,7 @@ asyncio.run(main())
 """
 PGQUEUER = """
 import asyncio, sys
-import asyncpg
+import asyncpg, uvloop
 from pgqueuer import AsyncpgPoolDriver, PgQueuer, Queries
 
 async def main():
@@ -91,7 +100,7 @@ async def main():
 
         await queue.run(batch_size=int(sys.argv[2]))
 
-asyncio.run(main())
+uvloop.run(main())
 """
 PEERS = {
     "procrastinate": (PROCRASTINATE, "SELECT count(*) FROM procrastinate_jobs WHERE status <> 'succeeded'"),
@@ -111,6 +120,9 @@ def declared(database: Database) -> Jobs:
     @jobs.job()
     async def stamp(path: str) -> None: ...
 
+    @jobs.job()
+    async def endless() -> None: ...
+
     return jobs
 
 
@@ -129,25 +141,45 @@ async def emptied(database: Database, query: str) -> float:
     raise SystemExit(f"Not done after {PATIENCE} s: {query}")
 
 
-async def rate_of_ours(url: str, count: int) -> float:
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Jobs a second, and the microseconds of a core that the worker's process took for one."""
+
+    jobs: float
+    cpu: float
+
+
+async def rate_of_ours(url: str, count: int) -> Rate:
     migrations.upgrade(url, Path("nowhere"))
     database = Database(url)
-    jobs = declared(database)
+    function = declared(database).functions["trivial"]
     async with database.transaction() as session:
-        for _ in range(count):
-            await jobs.enqueue(session, jobs.functions["trivial"])
+        first = await store.insert(session, function.new())
+        columns = [column for column in table.c if column.name != "id"]
+        copied = select(*columns).where(table.c.id == first)
+        numbers = select(func.generate_series(2, count).label("number"))
+        if url.startswith("sqlite"):
+            start = select(literal(2).label("number")).cte(recursive=True)
+            counted = start.union_all(select(start.c.number + 1).where(start.c.number < count))
+            numbers = select(counted.c.number)
+        each = numbers.subquery()
+        await session.execute(
+            insert(table).from_select(
+                [column.name for column in columns], copied.join_from(table, each, true())
+            )
+        )
     return await rate(database, OURS, sys.executable, url, count, left=_left())
 
 
-async def rate_of_peer(name: str, python: str, url: str, count: int) -> float:
+async def rate_of_peer(name: str, python: str, url: str, count: int) -> Rate:
     source, left = PEERS[name]
     with started(python, source, url, str(count), "fill") as filler:
         assert filler.wait() == 0
     return await rate(Database(url), source, python, url, count, left=left)
 
 
-async def rate(database: Database, source: str, python: str, url: str, count: int, *, left: str) -> float:
-    """Return the jobs a second of one worker, from the first that is done on: starting is not measured."""
+async def rate(database: Database, source: str, python: str, url: str, count: int, *, left: str) -> Rate:
+    """Return the rate of one worker, from the first jobs that are done on: starting is not measured."""
     with started(python, source, url, str(CONCURRENCY), "work") as worker:
         try:
             while True:
@@ -156,7 +188,10 @@ async def rate(database: Database, source: str, python: str, url: str, count: in
                 if waiting < count:
                     break
                 await asyncio.sleep(0.01)
-            return waiting / await emptied(database, left)
+            process = psutil.Process(worker.pid)
+            before = sum(process.cpu_times()[:2])
+            seconds = await emptied(database, left)
+            return Rate(waiting / seconds, (sum(process.cpu_times()[:2]) - before) / waiting * 1e6)
         finally:
             worker.terminate()
             worker.wait()
@@ -183,7 +218,7 @@ async def latency(url: str) -> tuple[float, float]:
                 async with database.transaction() as session:
                     job_id = await jobs.enqueue(session, jobs.functions["stamp"], path=str(path))
                 committed = time.monotonic()
-                await until_done(database, job_id)
+                await until(database, job_id, Status.done)
                 found.append(float(path.read_text()) - committed)
                 await asyncio.sleep(0.05)
             process = psutil.Process(worker.pid)
@@ -196,12 +231,35 @@ async def latency(url: str) -> tuple[float, float]:
     return statistics.median(found[1:]) * 1000, idle * 100  # the first waits for the worker to start
 
 
-async def until_done(database: Database, job_id: int) -> None:
+async def until(database: Database, job_id: int, status: Status) -> None:
     while True:
         async with database.read() as session:
-            if await session.scalar(select(table.c.status).where(table.c.id == job_id)) == Status.done:
+            if await session.scalar(select(table.c.status).where(table.c.id == job_id)) == status:
                 return
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.005)
+
+
+async def cancelling(url: str) -> float:
+    """Return the median of the milliseconds from the commit of a cancellation to the end of what ran."""
+    database = Database(url)
+    jobs = declared(database)
+    found = []
+    with started(sys.executable, OURS, url, "5") as worker:
+        try:
+            for _ in range(CANCELLED):
+                async with database.transaction() as session:
+                    job_id = await jobs.enqueue(session, jobs.functions["endless"])
+                await until(database, job_id, Status.running)
+                await asyncio.sleep(0.3)
+                async with database.transaction() as session:
+                    assert await jobs.cancel(session, job_id)
+                committed = time.monotonic()
+                await until(database, job_id, Status.cancelled)
+                found.append(time.monotonic() - committed)
+        finally:
+            worker.terminate()
+    await database.close()
+    return statistics.median(found) * 1000
 
 
 async def cost(url: str, rounds: int) -> float:
@@ -240,27 +298,34 @@ async def main(count: int, rounds: int, peers: str | None) -> None:
         for name, url in (("sqlite", f"sqlite:///{folder}/a.db"), ("postgresql", server.create_database())):
             median, idle = await latency(url)
             print(f"{name}: commit to start {median:.1f} ms at the median; idle {idle:.2f} % of a core")
+            print(f"{name}: from cancelling to the end {await cancelling(url):.0f} ms at the median")
             print(f"{name}: a POST with a job costs {await cost(url, 200):.2f} times one without")
+        alone = await rate_of_ours(f"sqlite:///{folder}/b.db", count)
+        print(f"sqlite: {alone.jobs:.0f} trivial jobs a second, {alone.cpu:.0f} µs of CPU in the worker")
         names = ["stanchion", *(PEERS if peers else ())]
-        found: dict[str, list[float]] = {name: [] for name in names}
-        for _ in range(rounds):
-            for name in names:
+        found: dict[str, list[Rate]] = {name: [] for name in names}
+        for number in range(rounds):
+            for name in names[number % len(names) :] + names[: number % len(names)]:
                 url = server.create_database()
                 made = (
-                    rate_of_peer(name, peers, url, count)
+                    rate_of_peer(name, peers, url, count // FEWER.get(name, 1))
                     if peers and name in PEERS
                     else rate_of_ours(url, count)
                 )
                 found[name].append(await made)
-        ours = statistics.median(found["stanchion"])
+        medians = {name: statistics.median(one.jobs for one in rates) for name, rates in found.items()}
         for name in names:
-            median = statistics.median(found[name])
-            print(f"{name}: {median:.0f} trivial jobs a second, {ours / median:.2f} of them ours for one")
+            cpu = statistics.median(one.cpu for one in found[name])
+            each = ", ".join(f"{one.jobs:.0f}" for one in found[name])
+            print(
+                f"postgresql, {name}: {medians[name]:.0f} trivial jobs a second ({each}), "
+                f"{cpu:.0f} µs of CPU in the worker; {medians['stanchion'] / medians[name]:.2f} ours for one"
+            )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--jobs", type=int, default=3000)
+    parser.add_argument("--jobs", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peers", help="the interpreter that has procrastinate and pgqueuer")
     given = parser.parse_args()

@@ -6,7 +6,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import column, select, table
+from sqlalchemy import column, insert, select, table
 from tests.jobs.conftest import Office
 
 from stanchion.database.failures import DatabaseBusyError, DatabaseUnavailableError, meaning_of_driver
@@ -14,7 +14,8 @@ from stanchion.jobs import Failure, JobFunction, Status, endings, leases
 from stanchion.jobs.endings import Ending, How
 from stanchion.jobs.failing import failure_of
 from stanchion.jobs.leases import Filter, Lease, Progress
-from stanchion.jobs.line import Line
+from stanchion.jobs.line import Line, _compiled
+from stanchion.jobs.table import jobs
 
 pytestmark = pytest.mark.anyio
 
@@ -97,6 +98,31 @@ async def test_a_line_that_failed_has_a_new_connection(office: Office, note: Not
         await line.fetch(select(column("id")).select_from(table("nothing")), {})
     assert await claimed(line, 1) == []
     await line.close()
+
+
+async def test_what_is_next_is_read_in_order_and_not_sorted(office: Office, note: Note) -> None:
+    """Also where the database has counted the rows before the jobs came: it thinks that there are none."""
+    line, which = Line(office.database), Filter(("note", "other"))
+    await office.enqueue(note, "a")
+    columns = [one for one in jobs.c if one.name != "id"]
+    for _ in range(11):
+        async with office.database.transaction() as session:
+            await session.execute(insert(jobs).from_select(columns, select(*columns)))
+    for _ in range(20):
+        held = await leases.claim(line, which, limit=20, seconds=60, worker="one")
+        assert len(await endings.write(line, [Ending(one, How.done) for one in held], is_loud=False)) == 20
+    statement = leases._claiming(line.dialect.name, which)
+    compiled = _compiled(statement, line.dialect)
+    values = {"token": "t", "by": "two", "seconds": 60.0, "most": 20, "running": "[]"}
+    explain = "EXPLAIN QUERY PLAN " if line.is_sqlite else "EXPLAIN "
+    arguments = compiled.arguments(values)
+    asked = line._driver.execute_fetchall if line.is_sqlite else line._driver.fetch
+    given = [arguments] if line.is_sqlite else arguments
+    plan = "\n".join(str(row[-1]) for row in await asked(explain + compiled.text, *given))
+    await line.close()
+    assert "ix_stanchion_jobs_next" in plan
+    assert "Sort" not in plan
+    assert "TEMP B-TREE" not in plan
 
 
 def refused(name: str) -> sqlite3.OperationalError:

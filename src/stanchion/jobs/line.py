@@ -1,7 +1,7 @@
 """Line: a connection that a worker keeps open, on which each statement is a transaction of its own."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import anyio
@@ -100,4 +100,4 @@ class _Compiled:
         ]
 
 
-_compiled = cache(_Compiled)
+_compiled = lru_cache(maxsize=64)(_Compiled)

@@ -160,7 +160,7 @@ class Jobs:
         return await store.find(session, statuses=statuses, queue=queue, name=name, limit=limit)
 
     async def cancel(self, session: AsyncSession, job_id: int) -> bool:
-        """Cancel a job: a queued one at once, a running one when its worker next renews its lease.
+        """Cancel a job: a queued one at once, a running one when its worker hears of it, soon.
 
         False where it is over, or there is none.
         """
