@@ -82,7 +82,7 @@ class Queries:
         names = {
             column: self._table.mapper.get_property_by_column(column).key
             for column in self._table.table.columns
-            if column in self._table.mapper.columns
+            if self._table.mapper.columns.contains_column(column)
         }
         return [
             tuple(names.get(one, "") for one in index.columns)
