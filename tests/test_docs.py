@@ -29,6 +29,7 @@ RUN = {
     "docs/guide/": ("tests/test_guide.py", "python", "sh", "json", "ini", "text"),
     "docs/guide/0-plain.md": ("tests/test_guide.py", "python", "sh", "json"),
     "docs/guide/index.md": ("tests/test_guide.py",),
+    "docs/leaving.md": ("tests/test_leaving.py", "python", "ini", "sql"),
     "docs/tutorial.md": ("tests/docs/test_tutorial.py", "python", "sh", "json"),
     f"{SKILL}/": ("tests/test_skill.py", "python", "json"),
     f"{SKILL}/references/anti-patterns.md": ("tests/docs/test_anti_patterns.py", "python"),
@@ -56,6 +57,7 @@ NOT_RUN = {
         2,
         "one says how to serve it; the other is a sketch of the reader's own session",
     ),
+    ("docs/leaving.md", "text"): (1, "two commands of Alembic; test_leaving.py runs them among others"),
     (f"{SKILL}/SKILL.md", "sh"): (
         2,
         "the first steps are the tutorial's; the gate and the tests have scripts",
