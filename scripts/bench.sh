@@ -33,6 +33,7 @@ esac
 measure "start-up" python benchmarks/startup.py --rounds 7
 measure "the gate" python benchmarks/gate.py
 measure "deep pages" python benchmarks/depth.py
+measure "compiled routes" python benchmarks/routing.py
 measure "the feed" python benchmarks/feed.py
 measure "files in and out" python benchmarks/transfer.py
 measure "jobs" python benchmarks/jobs.py --peers "$peers/bin/python"

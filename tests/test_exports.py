@@ -84,6 +84,7 @@ NAMES = {
         "refuse_unknown",
     },
     "stanchion.resource": {"MEDIA_TYPES", "Access", "FileFormat", "Resource"},
+    "stanchion.routing": {"PROVEN_ON", "CompiledRoute", "Surveyed", "survey"},
     "stanchion.security": {
         "ApiKey",
         "Caller",

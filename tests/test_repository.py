@@ -28,7 +28,7 @@ def project() -> dict[str, dict[str, list[str]]]:
 
 
 def test_the_locks_are_those_that_the_scripts_name() -> None:
-    assert [lock.stem for lock in LOCKS] == ["browser", "build", "dev", "docs", "peers", "runtime"]
+    assert [lock.stem for lock in LOCKS] == ["browser", "build", "dev", "docs", "peers", "runtime", "suite"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -55,6 +55,8 @@ def test_the_locks_agree_so_that_one_environment_holds_them_all() -> None:
     names = {one.partition("==")[0] for one in locked["dev"]}
     for beside in ("browser", "docs", "peers"):
         assert {one for one in locked[beside] if one.partition("==")[0] in names} <= locked["dev"]
+    names = {one.partition("==")[0] for one in locked["runtime"]}
+    assert {one for one in locked["suite"] if one.partition("==")[0] in names} <= locked["runtime"]
 
 
 def test_what_builds_the_project_is_what_is_locked() -> None:

@@ -14,7 +14,14 @@ from starlette.requests import HTTPConnection
 PROVEN_ON = ("0.165",)
 """The FastAPI versions that `tests/test_stack.py` has been run on."""
 
-_FUNCTION_STACK = "fastapi_function_astack"
+FUNCTION_STACK = "fastapi_function_astack"
+"""Where a request's scope has the stack that closes before the response is sent."""
+
+REQUEST_STACK = "fastapi_inner_astack"
+"""Where it has the stack that closes after the response."""
+
+HANDLER_STACK = "fastapi_middleware_astack"
+"""Where it has the stack that closes last, outside the handlers of exceptions."""
 
 
 def function_stack(connection: HTTPConnection) -> AsyncExitStack:
@@ -22,7 +29,7 @@ def function_stack(connection: HTTPConnection) -> AsyncExitStack:
 
     Raises RuntimeError outside a FastAPI path operation, where there is no such stack.
     """
-    stack = connection.scope.get(_FUNCTION_STACK)
+    stack = connection.scope.get(FUNCTION_STACK)
     if not isinstance(stack, AsyncExitStack):
         raise RuntimeError(
             "There is no FastAPI path operation around this call: use it as a dependency, "

@@ -29,12 +29,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stanchion.routing.parameters import Arguments, Errors, Reader, body_readers, reader
-
-REQUEST_STACK = "fastapi_inner_astack"
-"""Where the scope has the stack that closes after the response."""
-
-FUNCTION_STACK = "fastapi_function_astack"
-"""Where the scope has the stack that closes before the response."""
+from stanchion.stack import FUNCTION_STACK, REQUEST_STACK
 
 _CLEANUP_SCOPES = "fastapi_async_cleanup_scopes"
 

@@ -18,11 +18,11 @@ from starlette.responses import Response
 
 from stanchion.routing.answer import answerer
 from stanchion.routing.body import body_reader
-from stanchion.routing.dependencies import FUNCTION_STACK, REQUEST_STACK, Planner, Work
+from stanchion.routing.dependencies import Planner, Work
+from stanchion.stack import FUNCTION_STACK, HANDLER_STACK, REQUEST_STACK
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-_HANDLER_STACK = "fastapi_middleware_astack"
 _PARTS = ("cookies", "headers", "path_params", "query_params")
 """What is read of a request beside its body, which a subclass of Request may give in its own way."""
 
@@ -96,7 +96,7 @@ class Plan:
         scope = request.scope
         return (
             _get_request_telemetry() is None
-            and isinstance(scope.get(_HANDLER_STACK), AsyncExitStack)
+            and isinstance(scope.get(HANDLER_STACK), AsyncExitStack)
             and isinstance(scope.get(REQUEST_STACK), AsyncExitStack)
             and isinstance(scope.get(FUNCTION_STACK), AsyncExitStack)
             and (type(request) is Request or _reads_as_usual(type(request)))
