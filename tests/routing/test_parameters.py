@@ -148,6 +148,10 @@ async def cookies(c: Annotated[Open, Cookie()]) -> Any:
     return shown(c=c)
 
 
+async def cookie_list(a: Annotated[list[str], Cookie()] = []) -> Any:  # noqa: B006 - FastAPI copies it
+    return shown(a=a)
+
+
 async def body(item: Item) -> Any:
     return shown(item=item)
 
@@ -183,7 +187,7 @@ async def mixed(number: int, item: Item, q: Annotated[Listed, Query()], a: Annot
 
 Endpoints = list[Callable[..., Any]]
 IN_URL: Endpoints = [query, choices, encoded, checked, listed, closed, opened, named, perhaps, perhaps_open]
-IN_HEADERS: Endpoints = [header, signed, cookie, cookies]
+IN_HEADERS: Endpoints = [header, signed, cookie, cookies, cookie_list]
 IN_BODY: Endpoints = [body, either, embedded, several, raw, anything]
 ALL: Endpoints = [path, narrow, *IN_URL, *IN_HEADERS, *IN_BODY, mixed]
 
@@ -271,6 +275,8 @@ async def test_what_is_in_the_url(where: str, status: int) -> None:
         ("/cookie", [("cookie", "a=1"), ("cookie", "a=x; c")], 422),
         ("/cookies", [("cookie", "limit=2; more=1")], 200),
         ("/cookies", [("cookie", "limit=x")], 422),
+        ("/cookie_list", [("cookie", "a=1; a=2")], 422),
+        ("/cookie_list", [("cookie", "a=")], 200),
     ],
 )
 async def test_what_is_in_headers(place: str, headers: list[tuple[str, str]], status: int) -> None:

@@ -297,13 +297,17 @@ async def test_requests_of_another_class() -> None:
         async def body(self) -> bytes:
             return (await super().body()).upper()
 
+    class Refused(Request):
+        async def body(self) -> bytes:
+            raise HTTPException(415, "in another form")
+
     class Renamed(Request):
         @property
         def query_params(self) -> Any:
             return {"number": "7"}
 
     def declare(router: APIRouter, told: Told) -> None:
-        for name, wanted in (("shouting", Shouting), ("renamed", Renamed)):
+        for name, wanted in (("shouting", Shouting), ("renamed", Renamed), ("refused", Refused)):
 
             class Wrapped(router.route_class):  # type: ignore[name-defined, misc] # the router's own class
                 kind: type[Request] = wanted
@@ -326,8 +330,9 @@ async def test_requests_of_another_class() -> None:
             router.include_router(routes)
 
     twins = Twins(declare)
-    assert twins.reasons == [None, None]
+    assert twins.reasons == [None] * 3
     assert (await twins.ask(Asked.json(["a"], path="/shouting"))).json() == [["A"], 1]
+    assert (await twins.ask(Asked.json(["a"], path="/refused"))).status == 415
     assert (await twins.ask(Asked.json(["a"], path="/renamed"))).json() == [["a"], 7]
 
 
@@ -335,10 +340,6 @@ async def test_bodies_that_are_too_large_or_cannot_be_read() -> None:
     def declare(router: APIRouter, told: Told) -> None:
         @router.post("/", max_body_size=10)
         async def root(words: list[str]) -> list[str]:
-            return words
-
-        @router.post("/refused")
-        async def refused(words: list[str]) -> list[str]:
             return words
 
     twins = Twins(declare)
