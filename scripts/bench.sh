@@ -31,10 +31,11 @@ case " $* " in
 *" --quick "*) exit "$status" ;;
 esac
 measure "start-up" python benchmarks/startup.py --rounds 7
+measure "routes" python benchmarks/routing.py
 measure "the gate" python benchmarks/gate.py
 measure "deep pages" python benchmarks/depth.py
 measure "compiled routes" python benchmarks/routing.py
 measure "the feed" python benchmarks/feed.py
-measure "files in and out" python benchmarks/transfer.py
-measure "jobs" python benchmarks/jobs.py --peers "$peers/bin/python"
+measure "files in and out" python benchmarks/transfer.py --rows 300000
+measure "jobs" python benchmarks/jobs.py --jobs 3000 --peers "$peers/bin/python"
 exit "$status"

@@ -66,8 +66,8 @@ def main() -> None:
         "excluded": excluded,
     }
     print(report.markdown(results))
-    print()
-    print(growth.markdown(facts))
+    if facts:
+        print("", growth.markdown(facts), sep="\n")
     if given.json:
         given.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if given.write_docs:
@@ -87,7 +87,7 @@ def arguments() -> Any:
     parser.add_argument("--rounds", type=int, help="default: 3, with --quick 1")
     parser.add_argument("--seconds", type=float, help="of each load; default: 2, with --quick 1")
     parser.add_argument(
-        "--minutes", type=float, default=13.0, help="no round begins that would not end by then"
+        "--minutes", type=float, default=11.0, help="no round begins that would not end by then"
     )
     given = parser.parse_args()
     given.rounds = given.rounds or (1 if given.quick else 3)
