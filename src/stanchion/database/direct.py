@@ -1,12 +1,16 @@
 """Direct: ready statements on the driver's own connections, out of the engine's pool."""
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
+import anyio
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from stanchion.database.failures import DatabaseUnavailableError, translated
@@ -29,6 +33,7 @@ class Direct:
         self._reader = engine
         self._is_sqlite = url.get_backend_name() == "sqlite"
         self._loop_reader = LoopReader(url) if self._is_sqlite else None
+        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._refusals, self._gives_up = _errors(self._is_sqlite)
 
     @property
@@ -71,24 +76,39 @@ class Direct:
         )
 
     async def _pooled(self, sql: str, parameters: Sequence[Any]) -> Rows | None:
+        # More than the pool keeps would be opened, and closed when they come back: to wait is shorter.
+        async with self._turn():
+            return await self._on_connection(sql, parameters)
+
+    def _turn(self) -> asyncio.Semaphore:
+        loop = asyncio.get_running_loop()
+        turn = self._turns.get(loop)
+        if turn is None:
+            pool = self._engine.pool
+            size = pool.size() if isinstance(pool, QueuePool) else 1
+            turn = self._turns[loop] = asyncio.Semaphore(size)
+        return turn
+
+    async def _on_connection(self, sql: str, parameters: Sequence[Any]) -> Rows | None:
         with translated(reading=True):
             connection = await greenlet_spawn(self._engine.pool.connect)
         driver: Any = connection.driver_connection
         try:
             if self._is_sqlite:
-                rows: Rows = await driver.execute_fetchall(sql, parameters)
+                rows: Rows | None = await driver.execute_fetchall(sql, parameters)
             else:
                 rows = await driver.fetch(sql, *parameters)
         except self._gives_up as exc:
             connection.invalidate()
             raise DatabaseUnavailableError from exc
         except self._refusals:
-            connection.close()
-            return None
+            rows = None
         except BaseException:  # also a cancellation: nobody knows what the connection is in
             connection.invalidate()
             raise
-        connection.close()
+        # Where those of sessions have filled the pool, this one is closed, which takes a greenlet and time.
+        with anyio.CancelScope(shield=True):
+            await greenlet_spawn(connection.close)
         return rows
 
     async def _told(self, sql: str, parameters: Sequence[Any]) -> Rows | None:

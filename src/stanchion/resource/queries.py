@@ -79,11 +79,8 @@ class Queries:
     @cached_property
     def _walks(self) -> list[tuple[str, ...]]:
         """Return the attributes of each index; SQLite ends all with the row's own number."""
-        names = {
-            column: self._table.mapper.get_property_by_column(column).key
-            for column in self._table.table.columns
-            if self._table.mapper.columns.contains_column(column)
-        }
+        attributes = self._table.mapper.column_attrs
+        names: dict[Any, str] = {column: one.key for one in attributes for column in one.columns}
         return [
             tuple(names.get(one, "") for one in index.columns)
             for index in self._table.table.indexes
