@@ -122,15 +122,7 @@ async def append(
     """
     if not changes:
         return
-    who = caller or Caller(None, None)
-    same = {
-        "topic": topic,
-        "kind": kind,
-        "key_id": who.key_id,
-        "user_id": who.user_id,
-        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
-        "created_at": now(),
-    }
+    same = circumstances(topic, kind, caller)
     rows: list[dict[str, Any]] = [
         {
             **same,
@@ -146,6 +138,19 @@ async def append(
     statement = insert(events).inline()
     # One round trip: who waits is told by the statement itself.
     await connection.execute(statement.returning(telling(TOPIC)) if is_told(session) else statement, rows)
+
+
+def circumstances(topic: str, kind: str, caller: Caller | None) -> dict[str, Any]:
+    """Return what the events of one write have in common: what it was, who made it, and when."""
+    who = caller or Caller(None, None)
+    return {
+        "topic": topic,
+        "kind": kind,
+        "key_id": who.key_id,
+        "user_id": who.user_id,
+        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+        "created_at": now(),
+    }
 
 
 async def trim(

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,8 +15,10 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from stanchion.database.failures import DatabaseUnavailableError, translated
+from stanchion.database.group_writer import GroupWriter
 from stanchion.database.loop_reader import LoopReader
 from stanchion.database.ready import Ready
+from stanchion.database.wakes import SILENT
 
 Rows = Sequence[Any]
 
@@ -33,6 +36,7 @@ class Direct:
         self._reader = engine
         self._is_sqlite = url.get_backend_name() == "sqlite"
         self._loop_reader = LoopReader(url) if self._is_sqlite else None
+        self._group_writer = GroupWriter(url) if self._is_sqlite else None
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._refusals, self._gives_up = _errors(self._is_sqlite)
 
@@ -40,6 +44,11 @@ class Direct:
     def dialect(self) -> Dialect:
         """Return the dialect that statements are compiled for."""
         return self._engine.dialect
+
+    @property
+    def wakes(self) -> bool:
+        """Tell whether a write is to wake those who wait for it, by NOTIFY."""
+        return not self._is_sqlite and not self._engine.get_execution_options().get(SILENT)
 
     async def fetch(self, ready: Ready, values: Mapping[str, Any], *, is_short: bool = False) -> Rows | None:
         """Return the rows of a statement that reads, None where the database refuses it.
@@ -60,10 +69,35 @@ class Direct:
                 pass  # it would wait, or it is long: a thread has the time
         return await self._pooled(ready.sql, parameters)
 
+    async def write(self, steps: Sequence[Ready], values: Mapping[str, Any]) -> Rows | None:
+        """Return the rows of statements that write, durable by then; None where one of them was refused.
+
+        They are one transaction, on PostgreSQL one statement. Each is given the first row of those before it,
+        by places: `row_0`, `row_1`; the last that returns rows gives those of the whole. Raises
+        DatabaseUnavailableError (503) where nobody knows whether it was written.
+        """
+        if self._is_watched:
+            return None
+        if self._group_writer is not None:
+            try:
+                rows: Rows = await self._group_writer.write(partial(_written, steps, values))
+            except (ValueError, TypeError, *_SQLITE_REFUSALS):
+                return None
+            return rows
+        (ready,) = steps
+        try:
+            parameters = ready.parameters(values)
+        except (ValueError, TypeError, OverflowError):
+            return None
+        async with self._turn():
+            return await self._on_connection(ready.sql, parameters, writing=True)
+
     def close(self) -> None:
-        """Close the connections that are beside the pool; the next read opens them again."""
+        """Close the connections that are beside the pool; what comes next opens them again."""
         if self._loop_reader is not None:
             self._loop_reader.close()
+        if self._group_writer is not None:
+            self._group_writer.close()
 
     @property
     def _is_watched(self) -> bool:
@@ -89,8 +123,10 @@ class Direct:
             turn = self._turns[loop] = asyncio.Semaphore(size)
         return turn
 
-    async def _on_connection(self, sql: str, parameters: Sequence[Any]) -> Rows | None:
-        with translated(reading=True):
+    async def _on_connection(
+        self, sql: str, parameters: Sequence[Any], *, writing: bool = False
+    ) -> Rows | None:
+        with translated():
             connection = await greenlet_spawn(self._engine.pool.connect)
         driver: Any = connection.driver_connection
         try:
@@ -101,7 +137,10 @@ class Direct:
         except self._gives_up as exc:
             connection.invalidate()
             raise DatabaseUnavailableError from exc
-        except self._refusals:
+        except self._refusals as exc:
+            if writing and driver.is_closed():  # it may have been committed before the connection was lost
+                connection.invalidate()
+                raise DatabaseUnavailableError from exc
             rows = None
         except BaseException:  # also a cancellation: nobody knows what the connection is in
             connection.invalidate()
@@ -119,13 +158,26 @@ class Direct:
             return None
 
 
+def _written(steps: Sequence[Ready], values: Mapping[str, Any], connection: sqlite3.Connection) -> Rows:
+    rows: Rows = ()
+    given = dict(values)
+    for step in steps:
+        found = connection.execute(step.sql, step.parameters(given)).fetchall()
+        if found:
+            rows = found
+            given |= {f"row_{number}": value for number, value in enumerate(found[0])}
+    return rows
+
+
 Errors = tuple[type[Exception], ...]
+
+_SQLITE_REFUSALS = (sqlite3.Error, OverflowError, UnicodeEncodeError)
 
 
 def _errors(is_sqlite: bool) -> tuple[Errors, Errors]:
     """Return what a driver raises for a statement that is refused, and for one that took too long."""
     if is_sqlite:
-        return (sqlite3.Error, OverflowError, UnicodeEncodeError), ()
+        return _SQLITE_REFUSALS, ()
     # Optional: only the postgres extra brings the driver.
     import asyncpg
 

@@ -27,7 +27,12 @@ def on_commit(session: AsyncSession, call: Callable[..., object], *args: Any, **
 
 def record(session: AsyncSession, action: str, *, table: str, id: Any) -> None:
     """Log that a statement wrote a row, once it has committed. What a session writes by itself is logged."""
-    on_commit(session, log.info, action, table=table, id=id)
+    on_commit(session, tell, action, table=table, id=id)
+
+
+def tell(action: str, *, table: str, id: Any) -> None:
+    """Log that a row was written, and has committed."""
+    log.info(action, table=table, id=id)
 
 
 def has_calls(session: AsyncSession) -> bool:

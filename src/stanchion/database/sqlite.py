@@ -24,7 +24,7 @@ def create_engine(url: URL, **options: Any) -> AsyncEngine:
     # isolation_level=None: sqlite3 begins nothing by itself.
     arguments = {"timeout": _BUSY_TIMEOUT, "isolation_level": None, "async_creator_fn": _connect}
     engine = create_async_engine(url, connect_args=arguments, **options)
-    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "connect", _connected)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
 
@@ -57,7 +57,12 @@ def _connect(path: str, **options: Any) -> _Connection:
     return _Connection(partial(sqlite3.connect, path, **options), iter_chunk_size=64)
 
 
-def _prepare(connection: Any, _: ConnectionPoolEntry) -> None:
+def _connected(connection: Any, _: ConnectionPoolEntry) -> None:
+    prepare(connection)
+
+
+def prepare(connection: Any) -> None:
+    """Make a new connection one of ours: WAL, commits that are on the disk, foreign keys, our functions."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")

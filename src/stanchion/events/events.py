@@ -138,9 +138,18 @@ class Events:
         if not _KIND.fullmatch(kind) or kind in _RESERVED:
             raise ValueError(f"{kind!r} is no kind of event: a small word, and none of {sorted(_RESERVED)}.")
         await append(session, topic, kind, changes, caller=caller)
-        before, self._appended = self._appended, self._appended + len(changes)
-        if before // _TRIM_EVERY != self._appended // _TRIM_EVERY:
+        is_due = self.is_trim_due(len(changes))
+        self.count(len(changes))
+        if is_due:
             await self._trim(session, at_once=max(_TRIMMED, 2 * len(changes)))
+
+    def is_trim_due(self, more: int) -> bool:
+        """Tell whether a write of so many events more is to delete what is old."""
+        return self._appended // _TRIM_EVERY != (self._appended + more) // _TRIM_EVERY
+
+    def count(self, more: int) -> None:
+        """Count events that were written, by `append_all` or by a statement that wrote their rows too."""
+        self._appended += more
 
     def subscription(
         self,

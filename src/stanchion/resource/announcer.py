@@ -28,6 +28,8 @@ class Announcer:
     ) -> None:
         self._events, self._table, self._response = events, table, response
         self._owner, self._visibility = owner, visibility
+        self.topic = table.name
+        self.has_visibility = visibility is not None
 
     async def tell(
         self, session: AsyncSession, kind: str, rows: Sequence[Any], caller: Caller | None = None
@@ -35,6 +37,14 @@ class Announcer:
         """Tell of rows that have been written: created, updated, deleted (as they were)."""
         changes = [self._change(row) for row in rows]
         await self._events.append_all(session, self._table.name, kind, changes, caller=caller)
+
+    def is_trim_due(self) -> bool:
+        """Tell whether the next event is to take old ones with it."""
+        return self._events.is_trim_due(1)
+
+    def count(self) -> None:
+        """Count an event that the statement of its row has written."""
+        self._events.count(1)
 
     def _change(self, row: Any) -> Change:
         shown = self._response.model_validate(row, from_attributes=True)

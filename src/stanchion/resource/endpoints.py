@@ -88,8 +88,18 @@ def create(resource: "Resource[Any]") -> Endpoint:
     """POST /: a new row of the caller's."""
 
     async def one(body: Any, request: Request, response: Response, access: Access[Any]) -> Any:
-        row = await resource.writer.create(access, new(body))
-        response.headers["Location"] = resource.place(request, row)
+        values = new(body)
+        if resource.inserter is not None:
+            made = await resource.inserter.create(access, request, values)
+            if made is not None:
+                response.headers["Location"] = resource.place(request, made.key)
+                if resource.is_versioned:
+                    response.headers["ETag"] = etag(made.version)
+                if made.text is None:
+                    return resource.shown(await resource.one(access, made.key))
+                return as_json(made.text, response, 201)
+        row = await resource.writer.create(access, values)
+        response.headers["Location"] = resource.place(request, getattr(row, resource.table.key_name))
         resource.tag(response, row)
         return resource.shown(row)
 

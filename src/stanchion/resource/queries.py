@@ -1,6 +1,6 @@
 """The statements of a Reader: rows as JSON text, for one database, each compiled once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -28,7 +28,7 @@ class Queries:
     ) -> None:
         self._table, self._dialect = table, dialect
         self._owner, self._deleted_at = owner, deleted_at
-        self._text = _text(table, response, dialect.name)
+        self._text = row_text(table, response, dialect.name)
         self._ready: dict[tuple[Any, ...], Ready] = {}
 
     def one(self, *, nobodys: bool) -> Ready | None:
@@ -113,8 +113,13 @@ _MOST = 1000
 """Statements that are kept: of many columns there are many orders."""
 
 
-def _text(table: Described, response: type[BaseModel], dialect: str) -> ColumnElement[str] | None:
-    """Return a row as JSON text; None where Pydantic has to write it."""
+def row_text(
+    table: Described, response: type[BaseModel], dialect: str, columns: Mapping[str, Any] | None = None
+) -> ColumnElement[str] | None:
+    """Return a row as JSON text; None where Pydantic has to write it.
+
+    `columns` are those that it is read from, by their keys, where they are not the table's own.
+    """
     texts: dict[str, ColumnElement[str]] = {}
     for field in shape(response) or ():
         if not table.has(field.attribute):
@@ -129,7 +134,7 @@ def _text(table: Described, response: type[BaseModel], dialect: str) -> ColumnEl
             return None
         if field.enum is not None and getattr(column.type, "enum_class", None) is not field.enum:
             return None
-        text = encoded(column, field.kind, dialect)
+        text = encoded(columns[column.key] if columns else column, field.kind, dialect)
         if text is None:
             return None
         texts[field.name] = text

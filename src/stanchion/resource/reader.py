@@ -37,7 +37,7 @@ class Reader:
         self, access: Access[Any], request: Request, row_id: Any
     ) -> tuple[bytes, int] | Literal["missing"] | None:
         """Return a row and its version (0 without one), or that it is not there; None: read it as ever."""
-        direct = _direct(access, request)
+        direct = direct_of(access, request)
         if direct is None:
             return None
         ready = self._of(direct).one(nobodys=self._is_nobodys(access.caller))
@@ -51,7 +51,7 @@ class Reader:
 
     async def page(self, access: Access[Any], selection: Selection, response: Response) -> bytes | None:
         """Return the rows of a page as a JSON array, and set `Link`; None: read it as ever."""
-        direct = _direct(access, selection.request)
+        direct = direct_of(access, selection.request)
         cursor, query, order = selection.cursor, selection.query, selection.walked
         if direct is None or selection.where or query.count or (cursor is not None and cursor.digest):
             return None
@@ -88,7 +88,7 @@ def _user(access: Access[Any]) -> int | None:
     return None if access.caller is None else access.caller.user_id
 
 
-def _direct(access: Access[Any], request: Request) -> Direct | None:
+def direct_of(access: Access[Any], request: Request) -> Direct | None:
     """Return what reads past the session; None where somebody has begun in it, or made it."""
     session = access.session
     if not isinstance(session, RequestSession) or session.is_open:
@@ -99,8 +99,8 @@ def _direct(access: Access[Any], request: Request) -> Direct | None:
     return session.database.direct
 
 
-def as_json(text: bytes, response: Response) -> Response:
+def as_json(text: bytes, response: Response, status: int = 200) -> Response:
     """Return the reply with what dependencies, and the path operation, have said of it."""
-    reply = Response(text, status_code=response.status_code or 200, media_type="application/json")
+    reply = Response(text, status_code=response.status_code or status, media_type="application/json")
     reply.raw_headers.extend(response.raw_headers)
     return reply

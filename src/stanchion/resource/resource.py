@@ -40,6 +40,8 @@ from stanchion.resource.feed import feed, ticket, warn_of_untold
 from stanchion.resource.formats import Name
 from stanchion.resource.hooks import Dependency, Hooks
 from stanchion.resource.imports import import_
+from stanchion.resource.inserter import Inserter
+from stanchion.resource.insertion import Insertion
 from stanchion.resource.names import shown
 from stanchion.resource.parameters import Parameters
 from stanchion.resource.paths import CONVERTOR
@@ -194,6 +196,7 @@ class Resource(Generic[Row]):
             announcer=self.announcer,
         )
         self.reader = self._reader(response) if encode == "database" else None
+        self.inserter = self._inserter(response) if self.reader else None
         fields = {"embed": (str, self.embedding.parameter)} if embed else {}
         self.listing = Listing(model, filters=Filters(model, filters), sort=sort, fields=fields)
         if hidden := set(sort) - shown(response) - {self.table.key_name}:
@@ -311,6 +314,13 @@ class Resource(Generic[Row]):
         queries = partial(Queries, self.table, response, owner=self.owner, deleted_at=self.deleted_at)
         return Reader(queries, is_owned=bool(self.owner))
 
+    def _inserter(self, response: type[BaseModel]) -> Inserter | None:
+        # The hooks of a write may work in its transaction, and what it tells of may need the whole row.
+        if self.announcer is not None and self.announcer.has_visibility:
+            return None
+        make = partial(Insertion, self.table, response, owner=self.owner, tells=self.announcer is not None)
+        return Inserter(self.writer, make, self.announcer, type(self).session)
+
     def _announcer(self, response: type[BaseModel]) -> Announcer | None:
         # Whether a row that a scope narrows may be seen cannot be asked once it is gone.
         if self.events is None or (self.hooks.scope is not None and self.visibility is None):
@@ -390,10 +400,10 @@ class Resource(Generic[Row]):
         if self.is_versioned:
             response.headers["ETag"] = etag(row.version)
 
-    def place(self, request: Request, row: Any) -> str:
-        """Return the path of a row that was made by a request to the collection."""
+    def place(self, request: Request, key: Any) -> str:
+        """Return the path of the row of this key, which was made by a request to the collection."""
         path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).rstrip("/")
-        return location(request, f"{quote(path)}/{quote(str(getattr(row, self.table.key_name)), safe='')}")
+        return location(request, f"{quote(path)}/{quote(str(key), safe='')}")
 
     async def remove(self, access: Access[Row], row_id: Any, match: Precondition) -> None:
         """Delete a row, or mark it as deleted."""

@@ -31,4 +31,13 @@ def given(annotations: Mapping[str, Any]) -> Callable[..., Any]:
     async def dependency(**values: Any) -> dict[str, Any]:
         return values
 
+    setattr(dependency, _IS_GIVEN, True)
     return with_parameters(dependency, annotations)
+
+
+def is_given(call: Any) -> bool:
+    """Tell whether this is a dependency that `given` has made."""
+    return bool(getattr(call, _IS_GIVEN, False))
+
+
+_IS_GIVEN = "__stanchion_given__"

@@ -1,0 +1,131 @@
+"""Short writes to a SQLite file, committed together: what waits for the disk waits for it once."""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import URL
+
+from stanchion.database.sqlite import prepare
+
+Work = Callable[[sqlite3.Connection], Any]
+
+_MOST = 200
+"""Writes of one commit: other writers wait for it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Asked:
+    work: Work
+    loop: asyncio.AbstractEventLoop
+    answer: "asyncio.Future[Any]"
+
+
+class GroupWriter:
+    """One connection and its thread, which takes all that waits, writes it, and commits once.
+
+    Each write has a savepoint of its own: one that fails takes nothing of the others with it. It is
+    answered when the commit is on the disk (`synchronous = FULL`).
+    """
+
+    def __init__(self, url: URL) -> None:
+        (path,), options = SQLiteDialect_pysqlite().create_connect_args(url)
+        self._path = path
+        self._options = {**options, "timeout": 5.0, "isolation_level": None, "check_same_thread": False}
+        self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    async def write(self, work: Work) -> Any:
+        """Return what `work` returned, once it is durable.
+
+        Raises what it raised, and sqlite3.Error where the commit failed: then nothing was written.
+        """
+        loop = asyncio.get_running_loop()
+        asked = _Asked(work, loop, loop.create_future())
+        self._asked.put(asked)
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="stanchion.writer", daemon=True)
+            self._thread.start()
+        return await asked.answer
+
+    def close(self) -> None:
+        """Write what waits, and end. The next write begins anew."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._asked.put(None)
+            thread.join()
+
+    def _run(self) -> None:
+        connection: sqlite3.Connection | None = None
+        while (first := self._asked.get()) is not None:
+            group = [first]
+            ended = False
+            while len(group) < _MOST and not self._asked.empty():
+                more = self._asked.get()
+                if more is None:
+                    ended = True
+                    break
+                group.append(more)
+            try:
+                if connection is None:
+                    connection = sqlite3.connect(self._path, **self._options)
+                    prepare(connection)
+                answers = _written(connection, group)
+            except Exception as exc:
+                answers = [exc] * len(group)
+            _answer(group, answers)
+            if ended:
+                break
+        if connection is not None:
+            connection.close()
+
+
+def _written(connection: sqlite3.Connection, group: Sequence[_Asked]) -> list[Any]:
+    """Write all in one transaction. Returns for each what it returned, or its exception."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        answers = [_alone(connection, one.work) for one in group]
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return answers
+
+
+def _alone(connection: sqlite3.Connection, work: Work) -> Any:
+    connection.execute("SAVEPOINT alone")
+    try:
+        answer = work(connection)
+    except Exception as exc:
+        if not connection.in_transaction:  # a full disk ends the whole transaction
+            raise
+        connection.execute("ROLLBACK TO alone")
+        answer = exc
+    connection.execute("RELEASE alone")
+    return answer
+
+
+def _answer(group: Sequence[_Asked], answers: Sequence[Any]) -> None:
+    """Tell each loop once of all that is its own."""
+    loops: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Any], Any]]] = {}
+    for one, answer in zip(group, answers, strict=True):
+        loops.setdefault(one.loop, []).append((one.answer, answer))
+    for loop, own in loops.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_set, own)
+
+
+def _set(own: Sequence[tuple["asyncio.Future[Any]", Any]]) -> None:
+    for future, answer in own:
+        if future.done():  # its client has left
+            continue
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)

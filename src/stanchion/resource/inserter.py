@@ -1,0 +1,105 @@
+"""Inserter: a new row, with its event, without a session: by statements that are compiled once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Request
+from fastapi.dependencies.models import Dependant
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.roles import SQLRole
+
+from stanchion.database.changes import circumstances
+from stanchion.database.direct import Direct
+from stanchion.database.journal import tell
+from stanchion.idempotency import Idempotency
+from stanchion.resource.access import Access
+from stanchion.resource.announcer import Announcer
+from stanchion.resource.insertion import Insertion
+from stanchion.resource.reader import direct_of
+from stanchion.resource.signature import is_given
+from stanchion.resource.writing import Writer
+
+_ALONE = "stanchion_alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A row that was inserted: its JSON, None where Pydantic has to write it; its key; its version, or 0."""
+
+    text: bytes | None
+    key: Any
+    version: int
+
+
+class Inserter:
+    """Inserts rows of one resource, or says that they have to be inserted as ever.
+
+    As ever is: where the request's session has begun, as it has for an Idempotency-Key; where another
+    dependency of the path operation works in it too, whose work commits with the row or not at all; where
+    the row refers to others that the caller has to see; and where the database refuses it, which says why
+    then.
+    """
+
+    def __init__(
+        self,
+        writer: Writer[Any],
+        make: Callable[..., Insertion],
+        announcer: Announcer | None,
+        session: Callable[..., Any],
+    ) -> None:
+        self._writer, self._make, self._announcer, self._session = writer, make, announcer, session
+        self._insertions: dict[Dialect, Insertion] = {}
+
+    async def create(self, access: Access[Any], request: Request, values: Mapping[str, Any]) -> Made | None:
+        """Insert a row and tell of it, durably. Raises what `Writer.made` raises. None: do it as ever."""
+        direct = direct_of(access, request)
+        if direct is None or not self._is_alone(request):
+            return None
+        if any(values.get(name) is not None for name in access.references):
+            return None
+        if self._announcer is not None and self._announcer.is_trim_due():
+            return None
+        made = self._writer.made({**values, **access.values})
+        if any(isinstance(value, SQLRole) for value in made.values()):  # what a hook wants computed
+            return None
+        steps = self._of(direct).steps(tuple(made))
+        if steps is None:
+            return None
+        given = {f"new_{name}": value for name, value in made.items()}
+        if self._announcer is not None:
+            said = circumstances(self._announcer.topic, "created", access.caller)
+            given |= {f"event_{name}": value for name, value in said.items()}
+        rows = await direct.write(steps, given)
+        if rows is None:
+            return None
+        if self._announcer is not None:
+            self._announcer.count()
+        text, key, version, _ = rows[0]
+        tell("created", table=self._writer.table.table.name, id=key)
+        return Made(None if text is None else text.encode(), key, version or 0)
+
+    def _of(self, direct: Direct) -> Insertion:
+        found = self._insertions.get(direct.dialect)
+        if found is None:
+            found = self._insertions[direct.dialect] = self._make(direct.dialect, wakes=direct.wakes)
+        return found
+
+    def _is_alone(self, request: Request) -> bool:
+        """Tell whether nothing but the resource itself works in the session of this path operation."""
+        if getattr(request.app, "dependency_overrides", None):  # of tests, and of this moment
+            return False
+        plan = request.scope.get("fastapi", {}).get("effective_route_context") or request.scope.get("route")
+        known: bool | None = getattr(plan, _ALONE, None)
+        if known is None:
+            dependant = getattr(plan, "dependant", None)
+            known = dependant is not None and self._keeps_to_itself(dependant)
+            setattr(plan, _ALONE, known)
+        return known
+
+    def _keeps_to_itself(self, dependant: Dependant) -> bool:
+        ours = is_given(dependant.call) or isinstance(dependant.call, Idempotency)
+        return all(
+            (ours or one.call != self._session) and self._keeps_to_itself(one)
+            for one in dependant.dependencies
+        )

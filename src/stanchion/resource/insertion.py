@@ -1,0 +1,139 @@
+"""Insertion: a new row, its event and its JSON by one statement; on SQLite by three of one transaction."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Insert,
+    Text,
+    bindparam,
+    cast,
+    insert,
+    null,
+    select,
+    true,
+)
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from stanchion.database.changes import TOPIC, events
+from stanchion.database.ready import Ready
+from stanchion.database.wakes import telling
+from stanchion.resource.announcer import VERSION
+from stanchion.resource.queries import row_text
+from stanchion.resource.table import Described
+
+Steps = tuple[Ready, ...]
+
+_CIRCUMSTANCES = ("topic", "kind", "key_id", "user_id", "request_id", "created_at")
+"""The columns of an event that are given, as `event_topic`; the others are the row's."""
+_OF_ROW = ("data", "key", "version", "owner_id")
+"""The columns of an event that are the row's, in the order in which a statement returns them."""
+
+
+class Insertion:
+    """Makes and keeps the statements that insert into a table on one dialect.
+
+    `tells` is whether each row has an event, `wakes` whether that wakes who waits for it.
+    """
+
+    def __init__(
+        self,
+        table: Described,
+        response: type[BaseModel],
+        dialect: Dialect,
+        *,
+        owner: str,
+        tells: bool,
+        wakes: bool,
+    ) -> None:
+        self._table, self._response, self._dialect = table, response, dialect
+        self._owner, self._tells, self._wakes = owner, tells, wakes
+        self._known: dict[tuple[str, ...], Steps | None] = {}
+
+    def steps(self, names: tuple[str, ...]) -> Steps | None:
+        """Return what inserts a row of these attributes, whose values are given as `new_title`.
+
+        It returns the row's text, its key, its version and its owner, NULL where it has none. None where
+        Pydantic has to write the row, or SQLAlchemy to fill in something of it.
+        """
+        if names not in self._known:
+            if len(self._known) > _MOST:
+                self._known.clear()
+            self._known[names] = self._made(names)
+        return self._known[names]
+
+    def _made(self, names: tuple[str, ...]) -> Steps | None:
+        columns = {name: self._table.mapper.column_attrs[name].columns[0] for name in names}
+        values = {one.key: bindparam(f"new_{name}", type_=one.type) for name, one in columns.items()}
+        inserted = insert(self._table.table).values(values)
+        compiled = inserted.compile(dialect=self._dialect)
+        assert isinstance(compiled, SQLCompiler)
+        if compiled.insert_prefetch:  # a default that SQLAlchemy fills in
+            return None
+        if self._dialect.name == "sqlite":
+            return self._one_by_one(inserted)
+        written = inserted.returning(*self._table.table.columns).cte("written")
+        shown = self._shown(written.columns)
+        if shown is None:
+            return None
+        statement = select(*shown)
+        if self._tells:
+            text, key, version, owner = shown
+            given = _given()
+            row = select(*given.values(), text, cast(key, Text), version, owner).select_from(written)
+            event = insert(events).from_select([*given, *_OF_ROW], row, include_defaults=False)
+            waking = (telling(TOPIC),) if self._wakes else ()
+            told = event.returning(events.c.data, *waking).cte("told")
+            # The text is made once: it is the event's.
+            statement = select(told.c.data, key, version, owner).select_from(written.join(told, true()))
+        return (Ready.of(statement, self._dialect),)
+
+    def _one_by_one(self, inserted: Insert) -> Steps | None:
+        """Return the steps on SQLite, which has no statement that writes to two tables.
+
+        The row is read again: `RETURNING a IS NULL` is 0 for a NULL in some tables, on SQLite 3.40.
+        """
+        shown = self._shown(self._table.table.columns)
+        if shown is None or self._table.id_python not in (int, str):  # it keeps a UUID in another form
+            return None
+        key = self._table.mapper.primary_key[0]
+        steps: list[ClauseElement] = [
+            inserted.returning(key),
+            select(*shown).where(key == bindparam("row_0", type_=key.type)),
+        ]
+        if self._tells:
+            steps.append(insert(events).values(_given() | _of_row()))
+        return tuple(Ready.of(step, self._dialect) for step in steps)
+
+    def _shown(self, columns: Any) -> tuple[ColumnElement[Any], ...] | None:
+        text = row_text(self._table, self._response, self._dialect.name, dict(columns.items()))
+        if text is None:
+            return None
+
+        def column(name: str) -> ColumnElement[Any]:
+            if not name or not self._table.has(name):
+                return null()
+            own = self._table.mapper.column_attrs[name].columns[0]
+            assert isinstance(own, Column)
+            found: ColumnElement[Any] = columns[own.key]
+            return found
+
+        return text, column(self._table.key_name), column(VERSION), column(self._owner)
+
+
+def _given() -> dict[str, ColumnElement[Any]]:
+    return {name: bindparam(f"event_{name}", type_=events.c[name].type) for name in _CIRCUMSTANCES}
+
+
+def _of_row() -> dict[str, ColumnElement[Any]]:
+    return {
+        name: bindparam(f"row_{number}", type_=events.c[name].type) for number, name in enumerate(_OF_ROW)
+    }
+
+
+_MOST = 100
+"""Statements that are kept: a body may name any of the sets of fields that there are."""

@@ -1,0 +1,269 @@
+"""A new row, its event and its reply by one statement: as ever in all but the time, and when it is not so."""
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, MutableMapping
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import anyio
+import anyio.to_thread
+import httpx2
+import pytest
+from fastapi import Depends, FastAPI, Header
+from pydantic import AwareDatetime, BaseModel
+from sqlalchemy import BigInteger, Column, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import Field, SQLModel
+from tests.databases import ENGINES, Renewable, renewable
+
+import stanchion
+from stanchion import Caller, Database
+from stanchion.database import BigID, UTCDateTime, changes, migrations, now
+from stanchion.database.direct import Direct
+from stanchion.errors import handle_errors
+from stanchion.events import Events
+from stanchion.idempotency import Idempotency
+from stanchion.signing import sign_with
+from stanchion.testing import client
+
+pytestmark = pytest.mark.anyio
+
+
+class Pebble(SQLModel, table=True):
+    __tablename__ = "inserter_pebbles"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True))
+    owner_id: int | None = Field(default=None, sa_type=BigInteger)
+    name: str = Field(unique=True)
+    found_at: datetime | None = Field(default=None, sa_type=UTCDateTime)
+    version: int = 1
+    created_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)
+    updated_at: datetime = Field(default_factory=now, sa_type=UTCDateTime)
+
+
+class PebbleCreate(BaseModel):
+    name: str
+    found_at: AwareDatetime | None = None
+
+
+class PebbleResponse(PebbleCreate):
+    id: int
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+
+
+async def get_caller(x_user: Annotated[int | None, Header()] = None) -> Caller:
+    return Caller(5, x_user)
+
+
+def make(database: Database) -> FastAPI:
+    app = FastAPI()
+    handle_errors(app)
+    sign_with(app, "the secret of these pebbles")
+
+    class Silent(stanchion.Resource[Pebble]):
+        session = database.get_session
+        caller = get_caller
+        idempotency = Idempotency(database, caller=get_caller)
+
+    class Resource(Silent):
+        events = Events(database)
+
+    async def audit(session: Annotated[AsyncSession, Depends(database.get_session)]) -> AsyncIterator[None]:
+        yield
+        await session.execute(text("INSERT INTO inserter_audits (id) VALUES (1)"))
+
+    def add(name: str, of: Any, encode: Any = "database", **options: Any) -> None:
+        resource = of(Pebble, create=PebbleCreate, response=PebbleResponse, owner="owner_id", encode=encode)
+        app.include_router(resource.router(prefix=f"/{name}", without=["export", "import"], **options))
+
+    add("fast", Resource)
+    add("slow", Resource, encode="application")
+    add("silent", Silent)
+    add("audited", Resource, dependencies=[Depends(audit, scope="function")])
+    return app
+
+
+async def fill(database: Database) -> None:
+    url = database.url.render_as_string(hide_password=False)
+    with TemporaryDirectory() as nothing_of_an_app:
+        await anyio.to_thread.run_sync(migrations.upgrade, url, Path(nothing_of_an_app))
+    async with database.engine.begin() as connection:
+        pebbles = SQLModel.metadata.tables["inserter_pebbles"]
+        await connection.run_sync(SQLModel.metadata.create_all, tables=[pebbles])
+        await connection.execute(text("CREATE TABLE inserter_audits (id INTEGER PRIMARY KEY)"))
+
+
+Built = tuple[FastAPI, Database, Renewable]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def built(request: pytest.FixtureRequest) -> Iterator[Built]:
+    with renewable(request, fill) as one:
+        database = Database(one.url)
+        yield make(database), database, one
+
+
+@pytest.fixture
+async def database(built: Built) -> AsyncIterator[Database]:
+    built[2].renew()
+    yield built[1]
+    await built[1].close()
+
+
+@pytest.fixture
+async def caller(built: Built, database: Database) -> AsyncIterator[httpx2.AsyncClient]:
+    async with client(built[0], raise_app_exceptions=False, headers={"X-User": "7"}) as caller:
+        yield caller
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each write past the session, whether the database took it."""
+    written: list[bool] = []
+    write = Direct.write
+
+    async def noted(self: Direct, *arguments: Any) -> Any:
+        rows = await write(self, *arguments)
+        written.append(rows is not None)
+        return rows
+
+    monkeypatch.setattr(Direct, "write", noted)
+    return written
+
+
+async def rows(database: Database) -> list[dict[str, Any]]:
+    async with database.read() as session:
+        return [dict(one) for one in (await session.execute(select(Pebble.__table__))).mappings()]  # type: ignore[attr-defined] # SQLModel's table
+
+
+async def events(database: Database) -> list[dict[str, Any]]:
+    async with database.read() as session:
+        statement = select(*changes.COLUMNS).where(changes.events.c.topic == "pebble")
+        found = await session.execute(statement.order_by(changes.events.c.id))
+        return [dict(one) for one in found.mappings()]
+
+
+def without(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+async def test_the_same_row_event_reply_and_log(
+    caller: httpx2.AsyncClient,
+    database: Database,
+    written: list[bool],
+    logged: list[MutableMapping[str, Any]],
+) -> None:
+    body = {"found_at": "2026-01-31T09:30:00.120000+02:00"}
+    fast = await caller.post("/fast", json={"name": '"a" \u00e4', **body})
+    assert written == [True]
+    slow = await caller.post("/slow", json={"name": '"b" \u00e4', **body})
+    assert written == [True]
+    assert (fast.status_code, slow.status_code) == (201, 201)
+    own = ("id", "name", "created_at", "updated_at")
+    assert without(fast.json(), *own) == without(slow.json(), *own)
+    assert list(fast.json()) == list(slow.json())
+    assert fast.json() == (await caller.get("/slow/1")).json()
+    assert fast.json()["created_at"] == fast.json()["updated_at"]
+    assert (fast.headers["Location"], fast.headers["ETag"]) == ("/fast/1", '"1"')
+    assert set(fast.headers) == set(slow.headers)
+    first, second = await rows(database)
+    assert without(first, *own) == without(second, *own)
+    one, other = await events(database)
+    assert without(one, "id", "key", "data", "created_at") == without(
+        other, "id", "key", "data", "created_at"
+    )
+    assert (one["key"], one["owner_id"], one["key_id"], one["user_id"]) == ("1", 7, 5, 7)
+    assert PebbleResponse.model_validate_json(one["data"]).model_dump_json() == fast.text
+    said = [without(dict(line), "id") for line in logged if line["event"] == "created"]
+    assert len(said) == 2
+    assert said[0] == said[1]
+
+
+async def test_a_refusal_says_what_it_always_did(
+    caller: httpx2.AsyncClient, database: Database, written: list[bool]
+) -> None:
+    assert (await caller.post("/fast", json={"name": "a"})).status_code == 201
+    refused = await caller.post("/fast", json={"name": "a"})
+    assert (refused.status_code, refused.json()["error"]) == (409, "already_exists")
+    assert refused.json()["errors"][0]["loc"] == ["body", "name"]
+    assert written == [True, False]
+    assert (await caller.post("/fast", json={"name": "a\x00b"})).status_code in (201, 422)
+    assert len(await events(database)) == len(await rows(database))
+
+
+async def test_what_is_inserted_as_ever(
+    caller: httpx2.AsyncClient, database: Database, written: list[bool]
+) -> None:
+    keyed = {"Idempotency-Key": "k"}
+    first = await caller.post("/fast", json={"name": "a"}, headers=keyed)
+    again = await caller.post("/fast", json={"name": "a"}, headers=keyed)
+    assert (first.status_code, first.json()) == (201, again.json())
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert (await caller.post("/audited", json={"name": "b"})).status_code == 201
+    # What works in the same transaction fails: the row is not there either.
+    assert (await caller.post("/audited", json={"name": "c"})).status_code == 409
+    assert [one["name"] for one in await rows(database)] == ["a", "b"]
+    assert written == []
+
+
+async def test_a_resource_without_events_and_a_moment_without_a_text(
+    caller: httpx2.AsyncClient, database: Database, written: list[bool]
+) -> None:
+    latest = "9999-12-31T23:59:59.999999Z"
+    for path in ("/silent", "/fast"):
+        made = await caller.post(path, json={"name": path, "found_at": latest})
+        assert (made.status_code, made.json()["found_at"]) == (201, latest)
+    kept = await rows(database)
+    assert [one["name"] for one in kept] == ["/silent", "/fast"]
+    assert [one["key"] for one in await events(database)] == [str(kept[1]["id"])]
+    assert len(written) == 2
+
+
+async def test_whoever_waits_is_woken(caller: httpx2.AsyncClient, database: Database) -> None:
+    async with database.wakes.listening(changes.TOPIC) as wake:
+        await wake.wait(1)  # it says so once when it begins
+        assert (await caller.post("/fast", json={"name": "a"})).status_code == 201
+        assert await wake.wait(20)
+
+
+async def test_many_at_once_each_whole(
+    caller: httpx2.AsyncClient, database: Database, written: list[bool]
+) -> None:
+    replies: list[tuple[int, int]] = []
+
+    async def post(number: int) -> None:
+        made = await caller.post("/fast", json={"name": str(number % 40)})
+        replies.append((number, made.status_code))
+
+    async with anyio.create_task_group() as group:
+        for number in range(60):
+            group.start_soon(post, number)
+    assert sorted(status for _, status in replies) == [201] * 40 + [409] * 20
+    kept = await rows(database)
+    assert len({one["name"] for one in kept}) == len(kept) == 40
+    assert sorted(one["key"] for one in await events(database)) == sorted(str(one["id"]) for one in kept)
+    assert len(written) == 60
+
+
+async def test_a_session_that_writes_meanwhile(sqlite_url: str, written: list[bool]) -> None:
+    database = Database(sqlite_url)
+    await fill(database)
+    async with client(make(database)) as caller, anyio.create_task_group() as group:
+        with closing(sqlite3.connect(database.url.database or "", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            other.execute("INSERT INTO inserter_audits (id) VALUES (1)")
+            for number in range(5):
+                group.start_soon(lambda name: caller.post("/fast", json={"name": name}), str(number))
+            await anyio.sleep(0.2)
+            assert await rows(database) == []
+            other.execute("COMMIT")
+    assert len(await rows(database)) == 5
+    assert written == [True] * 5
+    await database.close()
+    assert (await rows(database))[0]["id"] == 1
+    await database.close()
