@@ -60,6 +60,8 @@ class Listing:
         self.model = model
         self.filters, self.sorting = filters, Sorting(model, sort)
         self._signer, self._fields = signer, dict(fields or {})
+        self._own = {"limit", "offset", "count", "sort", "cursor", *self._fields}
+        self._table: str = inspect(model).local_table.name
         name = f"{model.__name__}Query"
         query = self.sorting.query(ListQuery, name)
         query = create_model(
@@ -89,9 +91,9 @@ class Listing:
         """
         refuse_unknown(request)
         order = self.sorting.order(query.sort)
-        own = {"limit", "offset", "count", "sort", "cursor", *self._fields}
-        filters = query.model_dump(mode="json", exclude=own, exclude_defaults=True)
-        list_of = bound(inspect(self.model).local_table.name, order, filters)
+        given = query.model_fields_set - self._own
+        filters = query.model_dump(mode="json", include=given, exclude_defaults=True) if given else {}
+        list_of = bound(self._table, order, filters)
         signer = self._signer or signer_of(request)
         cursor = Cursor.open(query.cursor, signer, list_of) if query.cursor else None
         if cursor is not None and query.offset:

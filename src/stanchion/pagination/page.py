@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from typing import Literal
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.datastructures import URL
 
 from stanchion.headers import location
 
@@ -46,8 +45,9 @@ def link_to(request: Request, **place: int | str) -> str:
     """Return a reference to another page of this list: the same query, with the place replaced."""
     # Not request.url: the path in it is decoded, and the Host header is the client's to choose.
     path = location(request, quote(_own_path(request)))
-    url = URL(f"{path}?{request.scope['query_string'].decode('latin-1')}")
-    return str(url.remove_query_params(["cursor", "offset"]).include_query_params(**place))
+    sent = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    kept = [(name, value) for name, value in sent if name not in ("cursor", "offset") and name not in place]
+    return f"{path}?{urlencode([*kept, *place.items()])}"
 
 
 def set_links(response: Response, links: Mapping[str, str]) -> None:
