@@ -43,7 +43,10 @@ class Parcel(SQLModel, table=True):
     __tablename__ = "resource_parcels"
 
     id: int | None = Field(default=None, sa_column=Column(BigID, primary_key=True, autoincrement=True))
-    order_id: int = Field(sa_column=Column(BigInteger, ForeignKey("resource_orders.id"), nullable=False))
+    # CASCADE: it must not make orders of other tests what cannot be deleted.
+    order_id: int = Field(
+        sa_column=Column(BigInteger, ForeignKey("resource_orders.id", ondelete="CASCADE"), nullable=False)
+    )
 
 
 class ParcelBody(Schema):
