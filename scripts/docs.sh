@@ -8,7 +8,7 @@ set -euo pipefail
 
 case "${1:-}" in
 "" | --serve) ;;
---test) pytest -n 3 tests/docs ;;
+--test) pytest -n 3 --timeout=300 tests/docs ;;
 *) fail "there is no option $1; there are --test and --serve" ;;
 esac
 folder=$root/.dev/docs
