@@ -22,19 +22,24 @@ PAGES = sorted(
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^( *)```(\w+)\n.*?^\1```$", re.MULTILINE | re.DOTALL)
 
-RUN = {
-    "README.md": ("tests/test_readme.py", "python"),
-    "docs/how-to/": ("tests/test_howto.py", "python", "sh", "json"),
-    "docs/how-to/add.md": ("tests/cli/test_add.py", "sh"),
-    "docs/guide/": ("tests/test_guide.py", "python", "sh", "json", "ini", "text"),
-    "docs/guide/0-plain.md": ("tests/test_guide.py", "python", "sh", "json"),
-    "docs/guide/index.md": ("tests/test_guide.py",),
-    "docs/leaving.md": ("tests/test_leaving.py", "python", "ini", "sql"),
-    "docs/tutorial.md": ("tests/docs/test_tutorial.py", "python", "sh", "json"),
-    f"{SKILL}/": ("tests/test_skill.py", "python", "json"),
-    f"{SKILL}/references/anti-patterns.md": ("tests/docs/test_anti_patterns.py", "python"),
-}
-"""Which test runs the blocks of which languages, of a page or of a folder."""
+RUN = [
+    ("README.md", "tests/test_readme.py", {"python"}),
+    ("docs/guide/", "tests/test_guide.py", {"python", "sh", "json", "ini", "text"}),
+    ("docs/guide/0-plain.md", "tests/test_guide.py", {"python", "sh", "json"}),
+    ("docs/guide/index.md", "tests/test_guide.py", set()),
+    ("docs/how-to/", "tests/test_howto.py", {"python", "sh", "json"}),
+    ("docs/how-to/add.md", "tests/cli/test_add.py", {"sh"}),
+    ("docs/how-to/feed.md", "tests/test_howto.py", {"python", "sh", "json"}),
+    ("docs/how-to/feed.md", "tests/test_alone.py", {"py"}),
+    ("docs/how-to/feed.md", "tests/browser/test_feed.py", {"html"}),
+    ("docs/leaving.md", "tests/test_leaving.py", {"python", "ini", "sql", "text"}),
+    ("docs/tutorial.md", "tests/docs/test_tutorial.py", {"python", "sh", "json"}),
+    (f"{SKILL}/", "tests/test_skill.py", {"python", "json"}),
+    (f"{SKILL}/references/anti-patterns.md", "tests/docs/test_anti_patterns.py", {"python"}),
+    (f"{SKILL}/references/integration.md", "tests/test_skill.py", {"python", "json"}),
+    (f"{SKILL}/references/integration.md", "tests/browser/test_site.py", {"js"}),
+]
+"""Which test runs the blocks of which languages, of a page or of a folder whose pages are not named."""
 
 NOT_RUN = {
     ("README.md", "sh"): (
@@ -49,7 +54,6 @@ NOT_RUN = {
     ("docs/guide/0-plain.md", "text"): (1, "the gate, whose score test_guide.py asks for by itself"),
     ("docs/guide/index.md", "text"): (1, "how a reader begins; test_guide.py has its own folder"),
     ("docs/how-to/feed.md", "console"): (3, "a stream that does not end"),
-    ("docs/how-to/feed.md", "html"): (1, "a page; tests/browser has a client like it"),
     ("docs/how-to/feed.md", "text"): (1, "test_howto.py reads it, and serves the page as it says"),
     ("docs/how-to/jobs.md", "text"): (1, "test_howto.py reads it, and serves the page as it says"),
     ("docs/how-to/parts.md", "text"): (1, "test_howto.py reads it, and serves the page as it says"),
@@ -65,7 +69,6 @@ NOT_RUN = {
     (f"{SKILL}/references/crud-patterns.md", "sh"): (1, "tests/cli/test_add.py runs lines like it"),
     (f"{SKILL}/references/database-integration.md", "sh"): (1, "test_skill.py runs them with other messages"),
     (f"{SKILL}/references/troubleshooting.md", "sh"): (1, "tests/cli/test_check.py runs both"),
-    (f"{SKILL}/references/integration.md", "js"): (1, "tests/browser/test_site.py runs it, in Chromium"),
     (f"{SKILL}/references/integration.md", "text"): (1, "a Dockerfile: no test has a container"),
 }
 """What no test of the suite runs, how often it is there, and why."""
@@ -175,13 +178,10 @@ def test_every_link_of_the_site_has_an_end(site: Path) -> None:
 
 
 def runs(page: Path, language: str) -> bool:
-    """Tell whether a test runs a page's blocks of a language, by the entry that names most of its path."""
-    fitting = [
-        one
-        for one in RUN
-        if page.as_posix() == one or (one.endswith("/") and page.as_posix().startswith(one))
-    ]
-    return bool(fitting) and language in RUN[max(fitting, key=len)][1:]
+    """Tell whether a test runs a page's blocks of a language."""
+    entries = [one for one in RUN if one[0] == page.as_posix()]
+    entries = entries or [one for one in RUN if one[0].endswith("/") and page.as_posix().startswith(one[0])]
+    return any(language in languages for _, _, languages in entries)
 
 
 def test_every_snippet_runs_or_says_why_not() -> None:
@@ -197,7 +197,7 @@ def test_every_snippet_runs_or_says_why_not() -> None:
 
 
 def test_what_runs_them_is_there() -> None:
-    for page, (test, *_) in RUN.items():
+    for page, test, _ in RUN:
         assert (ROOT / page).exists()
         assert (ROOT / test).is_file()
 
