@@ -32,7 +32,7 @@ RUN = [
     ("docs/how-to/feed.md", "tests/test_howto.py", {"python", "sh", "json"}),
     ("docs/how-to/feed.md", "tests/test_alone.py", {"py"}),
     ("docs/how-to/feed.md", "tests/browser/test_feed.py", {"html"}),
-    ("docs/leaving.md", "tests/test_leaving.py", {"python", "ini", "sql", "text"}),
+    ("docs/leaving.md", "tests/test_leaving.py", {"python", "ini", "sql"}),
     ("docs/tutorial.md", "tests/docs/test_tutorial.py", {"python", "sh", "json"}),
     (f"{SKILL}/", "tests/test_skill.py", {"python", "json"}),
     (f"{SKILL}/references/anti-patterns.md", "tests/docs/test_anti_patterns.py", {"python"}),
