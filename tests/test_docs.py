@@ -62,6 +62,7 @@ NOT_RUN = {
         "one says how to serve it; the other is a sketch of the reader's own session",
     ),
     ("docs/leaving.md", "text"): (1, "two commands of Alembic; test_leaving.py runs them among others"),
+    ("docs/how-to/routing.md", "text"): (1, "test_howto.py reads it, and serves the page as it says"),
     (f"{SKILL}/SKILL.md", "sh"): (
         2,
         "the first steps are the tutorial's; the gate and the tests have scripts",
