@@ -32,11 +32,11 @@ from pydantic import (
 )
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, reconstructor
 from sqlmodel.sql.sqltypes import AutoString
 
 from stanchion.database import BigID, Database, UTCDateTime
-from stanchion.resource.queries import ROW_ID, Queries
+from stanchion.resource.queries import ROW_ID, Queries, row_text
 from stanchion.resource.shape import shape
 from stanchion.resource.table import Described
 
@@ -212,6 +212,30 @@ async def test_what_another_hand_has_written_is_left_to_pydantic(sqlite_url: str
         for is_short in (True, False):
             assert await database.direct.fetch(ready, {ROW_ID: 1}, is_short=is_short) == [(None,)]
     await database.close()
+
+
+def test_a_class_that_narrows_its_rows_or_changes_them() -> None:
+    class Declared(DeclarativeBase): ...
+
+    class Animal(Declared):
+        __tablename__ = "queried_animals"
+        __mapper_args__ = {"polymorphic_on": "kind"}  # noqa: RUF012 - SQLAlchemy declares it as one of an instance
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str]
+
+    class Cat(Animal):
+        __mapper_args__ = {"polymorphic_identity": "cat"}  # noqa: RUF012 - as above
+
+    class Woken(Declared):
+        __tablename__ = "queried_sleepers"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+        @reconstructor
+        def wake(self) -> None:
+            self.id += 1
+
+    for model in (Animal, Cat, Woken):
+        assert row_text(Described(model, "one"), Base, "sqlite") is None
 
 
 class Base(BaseModel):

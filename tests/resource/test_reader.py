@@ -15,8 +15,9 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import BigInteger, Column, Index, event, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 from sqlalchemy.pool import QueuePool
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, SQLModel, col
 from tests.databases import ENGINES, Renewable, renewable
 
 import stanchion
@@ -254,6 +255,19 @@ async def test_whoever_listens_to_the_engine_is_told(served: Served, read: list[
     finally:
         event.remove(served.database.engine.sync_engine, "before_cursor_execute", note)
     assert [one for one in statements if one.startswith("SELECT")] == read
+
+
+async def test_what_narrows_each_statement_of_a_session_is_asked(served: Served, read: list[str]) -> None:
+    def narrow(state: ORMExecuteState) -> None:
+        state.statement = state.statement.options(with_loader_criteria(Leaf, col(Leaf.id) != 1))
+
+    event.listen(Session, "do_orm_execute", narrow)
+    try:
+        assert (await served.caller.get("/fast/1")).status_code == 404
+    finally:
+        event.remove(Session, "do_orm_execute", narrow)
+    assert read == []
+    assert (await served.caller.get("/fast/1")).status_code == 200
 
 
 async def test_a_table_that_is_not_there_is_asked_for_again(served: Served, read: list[str]) -> None:

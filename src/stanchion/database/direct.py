@@ -107,6 +107,8 @@ class Direct:
             or listened.after_cursor_execute
             or listened.before_execute
             or listened.after_execute
+            # Of ours there is one on SQLite alone, which begins; another may prepare the transaction.
+            or (listened.begin and not self._is_sqlite)
         )
 
     async def _pooled(self, sql: str, parameters: Sequence[Any]) -> Rows | None:

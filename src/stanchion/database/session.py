@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from stanchion.database.engine import Database
 
 
+_listened: Any = JournaledSession().dispatch
+"""Of one that is never used: what listens to the class, listens to it."""
+
+
+def are_statements_changed() -> bool:
+    """Tell whether something listens to the statements of every session, and may change them."""
+    return bool(_listened.do_orm_execute)
+
+
 class RequestSession(AsyncSession):
     """A request's session. Until it `is_open` it costs next to nothing, and holds nothing."""
 

@@ -120,11 +120,14 @@ def row_text(
 
     `columns` are those that it is read from, by their keys, where they are not the table's own.
     """
+    mapper = table.mapper
+    if mapper.inherits or mapper.polymorphic_on is not None or mapper.class_manager.dispatch.load:
+        return None  # the class narrows the rows, or does something to each
     texts: dict[str, ColumnElement[str]] = {}
     for field in shape(response) or ():
         if not table.has(field.attribute):
             return None
-        (column, *others) = table.mapper.column_attrs[field.attribute].columns
+        (column, *others) = mapper.column_attrs[field.attribute].columns
         if (
             others
             or not isinstance(column, Column)
