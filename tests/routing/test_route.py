@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import fastapi
@@ -13,6 +14,8 @@ from fastapi.dependencies.utils import get_parameterless_sub_dependant
 from fastapi.responses import StreamingResponse
 from fastapi.routing import APIRoute
 from fastapi.sse import EventSourceResponse
+from fastapi.telemetry import get_telemetry_data
+from opentelemetry import trace
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from tests.routing.twins import Asked, Told, Twins
@@ -345,6 +348,47 @@ async def test_bodies_that_are_too_large_or_cannot_be_read() -> None:
     twins = Twins(declare)
     assert (await twins.same(Asked.json(["a"]))).json() == ["a"]
     await twins.same(Asked.json(["a" * 20]), 413)
+
+
+class Spans(trace.TracerProvider, trace.Tracer):
+    """Keeps the names of the spans that are begun."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def get_tracer(self, *arguments: Any, **named: Any) -> trace.Tracer:
+        return self
+
+    def start_span(self, name: str, *arguments: Any, **named: Any) -> trace.Span:
+        self.names.append(name)
+        return trace.INVALID_SPAN
+
+    @contextmanager
+    def start_as_current_span(  # type: ignore[override] # OpenTelemetry has a decorator of its own for it
+        self, name: str, *arguments: Any, **named: Any
+    ) -> Iterator[trace.Span]:
+        yield self.start_span(name)
+
+
+@pytest.mark.parametrize("kind", [APIRoute, CompiledRoute])
+async def test_telemetry_sees_what_it_saw(kind: type[APIRoute]) -> None:
+    spans = Spans()
+    app = FastAPI(telemetry={"tracer_provider": spans, "metrics": False, "logs": False})
+    app.router.route_class = kind
+
+    @app.get("/{number}")
+    async def root(number: int, one: Annotated[int, Depends(plain)]) -> list[str]:
+        data = get_telemetry_data()
+        assert data is not None
+        assert data.values == {"number": number, "one": one}
+        return spans.names
+
+    async with client(app) as caller:
+        answered = await caller.get("/7")
+        refused = await caller.get("/x")
+    assert answered.json() == ["GET", "fastapi.dependencies", "fastapi.endpoint", "fastapi.serialization"]
+    assert refused.status_code == 422
+    assert spans.names[4:] == ["GET", "fastapi.dependencies"]
 
 
 def test_openapi_is_the_same() -> None:

@@ -181,7 +181,8 @@ class Dependency:
         original = self._dependant
         assert original.call is not None
         call = overrides.get(original.call, original.call)
-        if self._overriding is None or self._overriding[0] is not call:
+        planned = self._overriding
+        if planned is None or planned[0] is not call:
             dependant = get_dependant(
                 path=original.path or "",
                 call=call,
@@ -190,8 +191,8 @@ class Dependency:
                 scope=original.scope,
                 concurrency=original.concurrency,
             )
-            self._overriding = call, self._planner.function(dependant)
-        return self._overriding[1]
+            planned = self._overriding = call, self._planner.function(dependant)
+        return planned[1]
 
 
 def _sources(dependant: Dependant, *, embed: bool) -> tuple[Source, ...]:
