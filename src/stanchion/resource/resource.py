@@ -26,7 +26,7 @@ from stanchion.errors import NotFoundError, UnavailableError, responses
 from stanchion.events import Events, Visibility
 from stanchion.filtering import Filters
 from stanchion.headers import location
-from stanchion.idempotency import Idempotency, IdempotentRoute
+from stanchion.idempotency import Idempotency
 from stanchion.pagination import Listing
 from stanchion.resource import endpoints
 from stanchion.resource.access import Access
@@ -47,7 +47,7 @@ from stanchion.resource.parameters import Parameters
 from stanchion.resource.paths import CONVERTOR
 from stanchion.resource.queries import Queries
 from stanchion.resource.reader import Encode, Reader
-from stanchion.resource.route import WritingRoute
+from stanchion.resource.route import ResourceRoute, WritingRoute
 from stanchion.resource.signature import typed
 from stanchion.resource.sources import Opener
 from stanchion.resource.table import Described, name_of
@@ -220,8 +220,7 @@ class Resource(Generic[Row]):
             )
         errors = {**responses(UnavailableError), **options.pop("responses", {})}
         own = WritingRoute if "route_class" not in options else None
-        if self.idempotency is not None:
-            options.setdefault("route_class", IdempotentRoute)
+        options.setdefault("route_class", ResourceRoute)
         router = APIRouter(prefix=prefix, responses=errors, **options)
         for one in self._endpoints(without):
             if one.operation not in without:
