@@ -10,7 +10,7 @@ from sqlalchemy import column, insert, select, table
 from tests.jobs.conftest import Office
 
 from stanchion.database.failures import DatabaseBusyError, DatabaseUnavailableError, meaning_of_driver
-from stanchion.jobs import Failure, JobFunction, Status, endings, leases
+from stanchion.jobs import Failure, GiveUpError, JobFunction, Status, endings, leases
 from stanchion.jobs.endings import Ending, How
 from stanchion.jobs.failing import failure_of
 from stanchion.jobs.leases import Filter, Lease, Progress
@@ -170,3 +170,27 @@ def test_a_long_traceback_loses_lines_of_its_middle() -> None:
     (left_out,) = [line for line in lines if line.endswith("lines are left out ...")]
     assert int(left_out.split()[1]) + len(lines) - 1 == "".join(whole).count("\n")
     assert 7000 < len(failure.trace) < 8200
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise KeyError("no words")
+
+
+async def test_an_error_that_cannot_be_told_ends_no_worker(office: Office, note: Note) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+
+    @office.jobs.job(max_attempts=1)
+    async def fail(is_mute: bool) -> None:
+        raise MuteError if is_mute else GiveUpError("see the details", endless)
+
+    ids = [await office.enqueue(fail, is_mute) for is_mute in (True, False)]
+    after = await office.enqueue(note, "a")
+    assert await office.worker().run_due() == 3
+    told = [(await office.get(job_id)).error for job_id in ids]
+    assert told == [
+        Failure("MuteError", "What it says cannot be told (KeyError).", ""),
+        Failure("GiveUpError", "What it says cannot be told (ValueError).", ""),
+    ]
+    assert (await office.get(after)).status is Status.done

@@ -19,7 +19,17 @@ _BENEATH = ("stanchion.jobs.", "anyio.")
 
 
 def failure_of(exc: BaseException) -> Failure:
-    """Return an error as a job's row keeps it; the traceback begins in the job's own function."""
+    """Return an error as a job's row keeps it; the traceback begins in the job's own function.
+
+    One that cannot be told, because its `__str__` raises or its details hold themselves, ends no worker.
+    """
+    try:
+        return _told(exc)
+    except Exception as fault:
+        return Failure(type(exc).__name__, f"What it says cannot be told ({type(fault).__name__}).", "")
+
+
+def _told(exc: BaseException) -> Failure:
     own = traceback.TracebackException(type(exc), exc, _own(exc.__traceback__))
     details = to_jsonable_python(exc.details, fallback=str) if isinstance(exc, GiveUpError) else None
     safe = redact(None, "", {"message": str(exc), "trace": "".join(own.format()), "details": details})
