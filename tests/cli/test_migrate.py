@@ -73,6 +73,9 @@ def test_a_new_revision(models: Path, call: Any, monkeypatch: pytest.MonkeyPatch
     said = call("migrate", "--app-dir", str(models.parent), "new", "nothing")
     assert said.status == 0
     assert said.out == "Nothing has changed: the database has what models.py says. No file was written.\n"
+
+    SQLModel.metadata.clear()
+    monkeypatch.setattr(SQLModel, "_sa_registry", registry(metadata=SQLModel.metadata))
     said = call("migrate", "--app-dir", str(models.parent), "new", "rows", "--empty")
     assert said.out.endswith("migrations/versions/0003_rows.py: read it, then run `stanchion migrate`.\n")
 
