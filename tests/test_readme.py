@@ -69,7 +69,7 @@ def test_an_endpoint_of_it_is_replaced(tmp_path: Path) -> None:
 
 def test_its_commands_are_there() -> None:
     named = set(re.findall(r"`stanchion ([a-z]+)", TEXT))
-    assert named == {"init", "add", "dev", "run", "worker", "jobs", "migrate", "keys", "check"}
+    assert named == {"init", "add", "dev", "run", "worker", "jobs", "migrate", "keys", "check", "skill"}
     for name in named:
         assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0
 
