@@ -242,10 +242,19 @@ class Resource(Generic[Row]):
         return router
 
     def _endpoints(self, without: Collection[str]) -> Iterator[Endpoint]:
+        # One after the other is asked whether it matches, twice: what is asked for most stands first.
         yield endpoints.list_(self)
-        bulk = Bulk(self)
         if self.create:
             yield endpoints.create(self)
+        yield endpoints.read(self)
+        if self.update:
+            yield endpoints.update(self, "PUT")
+            yield endpoints.update(self, "PATCH")
+        yield endpoints.delete(self)
+        if self.deleted_at:
+            yield endpoints.restore(self)
+        bulk = Bulk(self)
+        if self.create:
             yield bulk.create(self.create)
         if not self.require_match:  # of many nothing can be matched
             if self.update:
@@ -261,13 +270,6 @@ class Resource(Generic[Row]):
             yield feed(self, self.events)
             if self.caller_dependency is not None:
                 yield ticket(self, self.events)
-        yield endpoints.read(self)
-        if self.update:
-            yield endpoints.update(self, "PUT")
-            yield endpoints.update(self, "PATCH")
-        yield endpoints.delete(self)
-        if self.deleted_at:
-            yield endpoints.restore(self)
 
     async def announce(
         self, session: AsyncSession, kind: str, rows: Sequence[Row], caller: Caller | None = None
