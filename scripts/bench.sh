@@ -31,7 +31,6 @@ case " $* " in
 *" --quick "*) exit "$status" ;;
 esac
 measure "start-up" python benchmarks/startup.py --rounds 7
-measure "routes" python benchmarks/routing.py
 measure "the gate" python benchmarks/gate.py
 measure "deep pages" python benchmarks/depth.py
 measure "compiled routes" python benchmarks/routing.py
