@@ -93,6 +93,7 @@ NAMES = {
         "SignInLimit",
         "create",
         "find",
+        "forget",
         "hash_password",
         "list_all",
         "list_keys",

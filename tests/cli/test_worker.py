@@ -194,8 +194,9 @@ def test_list_show_cancel_and_retry(ready: Path, call: Any) -> None:
     assert call("jobs", "list").out == "No jobs.\n"
     put("add", left=1, right=2)
     put("fail", queue="mail")
+    message, details = "not\x1b[2J today\nbut soon", {"line": 3}
     error = json.dumps(
-        {"type": "ValueError", "message": "not\x1b[2J today\nbut soon", "trace": "Traceback\n  line"}
+        {"type": "ValueError", "message": message, "trace": "Traceback\n  line", "details": details}
     )
     sql(
         "UPDATE stanchion_jobs SET status = 'failed', attempt = 1, error = ?, done = 1, total = 3,"
@@ -229,7 +230,7 @@ def test_list_show_cancel_and_retry(ready: Path, call: Any) -> None:
         "arguments:  {}\nresult:     [1]\nerror:      ValueError: not�[2J today\n            but soon\n"
         in shown
     )
-    assert "            but soon\n    Traceback\n      line\n" in shown
+    assert '            but soon\ndetails:    {"line": 3}\n    Traceback\n      line\n' in shown
     assert "unique key: k\nmessage:    m\n" in shown
     assert "progress:   1/3\n" in shown
     assert call("jobs", "show", "3").err.startswith("There is no job 3: ")

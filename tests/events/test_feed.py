@@ -400,6 +400,18 @@ async def test_writers_trim_where_nobody_follows(database: Database) -> None:
     assert 50 <= count < 300
 
 
+async def test_events_that_were_counted_at_once_are_trimmed_by_the_next_write(database: Database) -> None:
+    feeds = make(database, max_count=50)
+    await feeds.write(*range(200))
+    for _ in range(100):  # as writers do that come between each other's look and write
+        feeds.events.count(1)
+    assert feeds.events.is_trim_due
+    await feeds.write(1)
+    assert not feeds.events.is_trim_due
+    async with database.read() as session:
+        assert (await session.scalar(select(func.count()).select_from(events)) or 0) < 200
+
+
 async def test_the_reader_trims(database: Database) -> None:
     feeds = make(database, max_count=5, recheck=0.05)
     await feeds.write(*range(30))

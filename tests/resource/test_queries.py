@@ -201,6 +201,9 @@ async def test_what_another_hand_has_written_is_left_to_pydantic(sqlite_url: str
         ("uuid", "0b3a6d0c"),
         ("bool", "7"),
         ("enum", "red"),
+        ("native_enum", 'act"ive'),
+        ("enum_of_values", "blue"),
+        ("int", '1,"admin": 1'),
     ):
         model, response = declared(name)
         async with database.engine.begin() as connection:

@@ -270,6 +270,25 @@ async def test_what_narrows_each_statement_of_a_session_is_asked(served: Served,
     assert (await served.caller.get("/fast/1")).status_code == 200
 
 
+async def test_what_tells_the_database_whose_a_transaction_is_is_asked(
+    served: Served, read: list[str]
+) -> None:
+    began: list[Session] = []
+
+    def begin(session: Session, *_: object) -> None:
+        began.append(session)
+
+    event.listen(Session, "after_begin", begin)
+    try:
+        assert (await served.caller.get("/fast/1")).status_code == 200
+    finally:
+        event.remove(Session, "after_begin", begin)
+    assert read == []
+    assert began
+    assert (await served.caller.get("/fast/1")).status_code == 200
+    assert read
+
+
 async def test_a_table_that_is_not_there_is_asked_for_again(served: Served, read: list[str]) -> None:
     async with served.database.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE reader_leaves RENAME TO elsewhere"))

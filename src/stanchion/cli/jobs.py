@@ -104,6 +104,9 @@ def show_(job_id: JobId, app_dir: AppDir = Path()) -> None:
     if job.error is not None:
         for name, line in zip_longest(["error:"], _lines_of(job.error), fillvalue=""):
             typer.echo(f"{name:12}{printable(line)}".rstrip())
+        if job.error.details is not None:
+            details = json.dumps(job.error.details, ensure_ascii=False)
+            typer.echo(f"{'details:':12}{printable(details)}")
         lines = job.error.trace.splitlines()
         for line in lines if len(lines) > 1 else ():  # one alone is the error again
             typer.echo(f"    {printable(line)}".rstrip())

@@ -116,10 +116,8 @@ def _text(column: Column[Any]) -> ColumnElement[str]:
 
 
 def _enum(column: Column[Any]) -> ColumnElement[str]:
-    """Write the value of each name that is kept."""
+    """Write the value of each name that is kept; of another, which nobody keeps it from holding, NULL."""
     texts = {name: json.dumps(value, ensure_ascii=False) for name, value in _members(column.type)}
-    if all(text == json.dumps(name) for name, text in texts.items()):
-        return _in_quotes(_text(column))
     return case(*((_text(column) == _constant(name), _constant(text)) for name, text in texts.items()))
 
 
@@ -177,6 +175,11 @@ def _kept_uuid(column: Column[Any]) -> ColumnElement[str]:
     return case((func.length(kept) == literal_column("32"), _in_quotes(text)))
 
 
+def _kept_int(column: Column[Any]) -> ColumnElement[str]:
+    """Write an integer; SQLite keeps any text in such a column, too."""
+    return case((func.typeof(type_coerce(column, Integer)) == _constant("integer"), _text(column)))
+
+
 def _kept_bool(column: Column[Any]) -> ColumnElement[str]:
     kept = type_coerce(column, Integer)
     one: ColumnElement[int] = literal_column("1")
@@ -196,7 +199,7 @@ _POSTGRESQL: dict[str, Encoder] = {
     "float": _finite,
 }
 _SQLITE: dict[str, Encoder] = {
-    "int": _text,
+    "int": _kept_int,
     "bool": _kept_bool,
     "str": lambda column: func.json_quote(column),
     "enum": _enum,

@@ -14,9 +14,22 @@ _listened: Any = JournaledSession().dispatch
 """Of one that is never used: what listens to the class, listens to it."""
 
 
-def are_statements_changed() -> bool:
-    """Tell whether something listens to the statements of every session, and may change them."""
-    return bool(_listened.do_orm_execute)
+_MEANT = ("do_orm_execute", "after_begin", "after_transaction_create", "before_commit", "after_commit")
+
+
+def _heard() -> list[int]:
+    return [len(tuple(getattr(_listened, name))) for name in _MEANT]
+
+
+_OURS = _heard()
+
+
+def is_session_meant() -> bool:
+    """Tell whether something but us listens to every session.
+
+    It may narrow the rows of a statement, or say to the database whose they are (row-level security).
+    """
+    return _heard() != _OURS
 
 
 class RequestSession(AsyncSession):

@@ -101,6 +101,8 @@ class Events:
         self._running: asyncio.Task[None] | None = None
         self._followers = 0
         self._appended = 0
+        self.is_trim_due = False
+        """Whether the next `append_all` is to delete what is old, too."""
 
     async def append(
         self,
@@ -138,18 +140,16 @@ class Events:
         if not _KIND.fullmatch(kind) or kind in _RESERVED:
             raise ValueError(f"{kind!r} is no kind of event: a small word, and none of {sorted(_RESERVED)}.")
         await append(session, topic, kind, changes, caller=caller)
-        is_due = self.is_trim_due(len(changes))
         self.count(len(changes))
-        if is_due:
+        if self.is_trim_due:
+            self.is_trim_due = False
             await self._trim(session, at_once=max(_TRIMMED, 2 * len(changes)))
-
-    def is_trim_due(self, more: int) -> bool:
-        """Tell whether a write of so many events more is to delete what is old."""
-        return self._appended // _TRIM_EVERY != (self._appended + more) // _TRIM_EVERY
 
     def count(self, more: int) -> None:
         """Count events that were written, by `append_all` or by a statement that wrote their rows too."""
-        self._appended += more
+        before, self._appended = self._appended, self._appended + more
+        if before // _TRIM_EVERY != self._appended // _TRIM_EVERY:
+            self.is_trim_due = True
 
     def subscription(
         self,

@@ -40,7 +40,7 @@ class Announcer:
 
     def is_trim_due(self) -> bool:
         """Tell whether the next event is to take old ones with it."""
-        return self._events.is_trim_due(1)
+        return self._events.is_trim_due
 
     def count(self) -> None:
         """Count an event that the statement of its row has written."""

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Dialect
 
 from stanchion.caller import Caller
 from stanchion.database.direct import Direct
-from stanchion.database.session import RequestSession, are_statements_changed
+from stanchion.database.session import RequestSession, is_session_meant
 from stanchion.pagination import Selection
 from stanchion.resource.access import Access
 from stanchion.resource.queries import LIMIT, OFFSET, OWNER, ROW_ID, Queries
@@ -93,7 +93,7 @@ def direct_of(access: Access[Any], request: Request) -> Direct | None:
     session = access.session
     if not isinstance(session, RequestSession) or session.is_open:
         return None
-    if are_statements_changed():  # it may be that rows are narrowed there
+    if is_session_meant():
         return None
     context = request.scope.get("fastapi", {}).get("effective_route_context") or request.scope.get("route")
     if not isinstance(getattr(context, "response_class", None), DefaultPlaceholder):

@@ -2,6 +2,7 @@
 
 from stanchion.caller import Caller
 from stanchion.secret import new_key
+from stanchion.security.cache import forget
 from stanchion.security.guard import KeyGuard
 from stanchion.security.keys import ApiKey, create, find, list_all, list_keys, revoke, revoke_own
 from stanchion.security.limits import SignInLimit
@@ -15,6 +16,7 @@ __all__ = [
     "SignInLimit",
     "create",
     "find",
+    "forget",
     "hash_password",
     "list_all",
     "list_keys",

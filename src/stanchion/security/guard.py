@@ -44,8 +44,9 @@ class KeyGuard:
     path, and where no key was sent (`stanchion.tickets`).
 
     A key that was found is not looked up again for `cache` seconds, nor a user whom `X-User-ID` named: for so
-    long another process may still let in a key that is revoked, or a user who is gone. What `revoke` ends,
-    this process refuses at once; an expiry counts to the moment. 0 looks each time.
+    long another process may still let in a key that is revoked, or a user who is gone. What `revoke` ends
+    this process refuses at once, and also what the app's own code ends with `on_commit(session, forget)`; an
+    expiry counts to the moment. 0 looks each time.
 
     Raises UnauthorizedError (401) for no key, an unknown, expired or revoked one, or two
     that differ; ForbiddenError (403) for a user's key that names somebody else, or a key

@@ -10,7 +10,7 @@ from dependencies import CallerDep, idempotency
 from files import find_file, read_parts
 from models import File, FilePart
 from schemas import StoredFile
-from stanchion.errors import NotFoundError, UnavailableError, responses
+from stanchion.errors import DomainError, NotFoundError, UnavailableError, responses
 from stanchion.headers import headers, location
 from stanchion.idempotency import IdempotentRoute
 from stanchion.resource import MEDIA_TYPES, FileFormat
@@ -29,6 +29,14 @@ class NoSuchFileError(NotFoundError):
     default_code = "file_not_found"
 
 
+class FormError(DomainError):
+    """415: a form, where the body is to be the file itself. RFC 9110, 15.5.16."""
+
+    status = 415
+    default_message = "Send the file itself, not a form: with curl, --data-binary @FILE"
+    default_code = "unsupported_media_type"
+
+
 Content = Annotated[
     bytes,
     Body(
@@ -38,7 +46,10 @@ Content = Annotated[
         openapi_examples={"todo": {"value": '{"title": "Buy milk"}\n'}},
     ),
 ]
-FormatOf = Annotated[FileFormat, Query(alias="format", description="A JSON object to a line, or CSV.")]
+FormatOf = Annotated[
+    FileFormat | None,
+    Query(alias="format", description="A JSON object to a line, or CSV; else as the Content-Type says."),
+]
 FileId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The file's id.", examples=[9])]
 
 
@@ -46,7 +57,7 @@ FileId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The file's id.", e
     "",
     status_code=201,
     summary="Send a file",
-    responses={201: headers("Location")},
+    responses={201: headers("Location"), **responses(FormError)},
     dependencies=[Depends(idempotency)],
 )
 async def create_file(
@@ -55,9 +66,14 @@ async def create_file(
     response: Response,
     session: SessionDep,
     caller: CallerDep,
-    form: FormatOf = "ndjson",
+    form: FormatOf = None,
 ) -> StoredFile:
     """Keep a file for a week, such as one of todos for the action `import_file`."""
+    sent = request.headers.get("content-type", "")
+    if sent.startswith("multipart/"):
+        raise FormError
+    if form is None:
+        form = "csv" if sent.startswith(MEDIA_TYPES["csv"]) else "ndjson"
     file = File(owner_id=caller.user_id, format=form, size=len(content))
     session.add(file)
     await session.flush()

@@ -20,6 +20,25 @@ async def test_a_file_comes_back_as_it_was(anyone: httpx2.AsyncClient, ada: Head
 
 
 @pytest.mark.parametrize(
+    ("query", "kind", "form"),
+    [
+        ("", "text/csv; charset=utf-8", "csv"),
+        ("", "application/x-ndjson", "ndjson"),
+        ("", "application/x-www-form-urlencoded", "ndjson"),  # curl's, of --data-binary
+        ("?format=ndjson", "text/csv", "ndjson"),
+    ],
+)
+async def test_its_format(anyone: httpx2.AsyncClient, ada: Headers, query: str, kind: str, form: str) -> None:
+    sent = await anyone.post(f"/api/files{query}", content=b"title\r\n", headers=ada | {"Content-Type": kind})
+    assert (sent.status_code, sent.json()["format"]) == (201, form)
+
+
+async def test_a_form_is_no_file(anyone: httpx2.AsyncClient, ada: Headers) -> None:
+    refused = await anyone.post("/api/files", files={"file": ("n.csv", b"title\r\n")}, headers=ada)
+    assert (refused.status_code, refused.json()["error"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(
     ("query", "content", "status"),
     [("", b"", 422), ("?format=xlsx", b"title\r\n", 422), ("", b"x" * 2_000_000, 413)],
 )
