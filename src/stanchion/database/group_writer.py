@@ -89,7 +89,8 @@ def _written(connection: sqlite3.Connection, group: Sequence[_Asked]) -> list[An
     """Write all in one transaction. Returns for each what it returned, or its exception."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        answers = [_alone(connection, one.work) for one in group]
+        # Whoever has left by now, while it waited for the file, is owed nothing.
+        answers = [None if one.answer.cancelled() else _alone(connection, one.work) for one in group]
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

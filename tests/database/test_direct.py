@@ -1,0 +1,58 @@
+"""Direct: what it does with a write that has to wait, on both databases."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import Column, MetaData, String, Table, bindparam, insert, select, text
+
+from stanchion.database import BigID, Database
+from stanchion.database.ready import Ready
+
+pytestmark = pytest.mark.anyio
+
+metadata = MetaData()
+things = Table(
+    "direct_things", metadata, Column("id", BigID, primary_key=True), Column("name", String(20), unique=True)
+)
+_INSERT = insert(things).values(name=bindparam("new_name")).returning(things.c.name)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, pool_size=2)
+    async with database.engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    yield database
+    await database.close()
+
+
+def write(database: Database, name: str) -> "asyncio.Task[Sequence[object] | None]":
+    ready = Ready.of(_INSERT, database.direct.dialect)
+    return asyncio.create_task(database.direct.write([ready], {"new_name": name}))
+
+
+async def names(database: Database) -> list[str | None]:
+    async with database.read() as session:
+        return list(await session.scalars(select(things.c.name).order_by(things.c.id)))
+
+
+@asynccontextmanager
+async def locked(database: Database) -> AsyncIterator[None]:
+    """Keep everybody else from writing."""
+    async with database.transaction() as session:
+        is_sqlite = database.engine.dialect.name == "sqlite"  # BEGIN IMMEDIATE locks the file
+        await session.execute(text("SELECT 1" if is_sqlite else "LOCK TABLE direct_things"))
+        yield
+
+
+async def test_a_write_whose_client_leaves_while_it_waits_is_not_written(database: Database) -> None:
+    async with locked(database):
+        left, stayed = write(database, "left"), write(database, "stayed")
+        await asyncio.wait([left, stayed], timeout=0.2)
+        left.cancel()
+        await asyncio.wait([left])
+    assert await stayed == [("stayed",)]
+    assert await write(database, "later") == [("later",)]
+    assert await names(database) == ["stayed", "later"]
