@@ -402,7 +402,7 @@ async def test_a_twin_runs_where_the_first_was_refused(shop: Shop, caller: httpx
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(engine.PATIENCE, "lock_timeout", "50ms")
-    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.05)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from sqlalchemy import Column, MetaData, String, Table, bindparam, insert, select, text
 
-from stanchion.database import BigID, Database
+from stanchion.database import BigID, Database, DatabaseBusyError, engine, sqlite
 from stanchion.database.ready import Ready
 
 pytestmark = pytest.mark.anyio
@@ -17,6 +17,12 @@ things = Table(
     "direct_things", metadata, Column("id", BigID, primary_key=True), Column("name", String(20), unique=True)
 )
 _INSERT = insert(things).values(name=bindparam("new_name")).returning(things.c.name)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.1)
+    monkeypatch.setitem(engine.PATIENCE, "lock_timeout", "100ms")
 
 
 @pytest.fixture
@@ -56,3 +62,18 @@ async def test_a_write_whose_client_leaves_while_it_waits_is_not_written(databas
     assert await stayed == [("stayed",)]
     assert await write(database, "later") == [("later",)]
     assert await names(database) == ["stayed", "later"]
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_lock_that_is_not_to_be_had_is_no_refusal(database: Database) -> None:
+    async with locked(database):
+        with pytest.raises(DatabaseBusyError):
+            await write(database, "late")
+    assert await write(database, "again") == [("again",)]
+    assert await names(database) == ["again"]
+
+
+async def test_a_row_that_is_there_already_is_a_refusal(database: Database) -> None:
+    assert await write(database, "one") == [("one",)]
+    assert await write(database, "one") is None
+    assert await names(database) == ["one"]

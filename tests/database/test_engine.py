@@ -32,7 +32,7 @@ class Thing(Base):
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.05)
     monkeypatch.setattr(engine, "_POOL_TIMEOUT", 0.05)
 
 

@@ -14,7 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import greenlet_spawn
 
-from stanchion.database.failures import DatabaseUnavailableError, translated
+from stanchion.database.failures import (
+    DatabaseBusyError,
+    DatabaseUnavailableError,
+    busy_of_driver,
+    translated,
+)
 from stanchion.database.group_writer import GroupWriter
 from stanchion.database.loop_reader import LoopReader
 from stanchion.database.ready import Ready
@@ -74,14 +79,17 @@ class Direct:
 
         They are one transaction, on PostgreSQL one statement. Each is given the first row of those before it,
         by places: `row_0`, `row_1`; the last that returns rows gives those of the whole. Raises
-        DatabaseUnavailableError (503) where nobody knows whether it was written.
+        DatabaseUnavailableError (503) where nobody knows whether it was written, and DatabaseBusyError (503)
+        where a lock was not to be had in time: in a session it would be waited for once more.
         """
         if self._is_watched:
             return None
         if self._group_writer is not None:
             try:
                 rows: Rows = await self._group_writer.write(partial(_written, steps, values))
-            except (ValueError, TypeError, *_SQLITE_REFUSALS):
+            except (ValueError, TypeError, *_SQLITE_REFUSALS) as exc:
+                if (busy := busy_of_driver(exc)) is not None:
+                    raise busy from exc
                 return None
             return rows
         (ready,) = steps
@@ -131,6 +139,7 @@ class Direct:
         with translated():
             connection = await greenlet_spawn(self._engine.pool.connect)
         driver: Any = connection.driver_connection
+        busy: DatabaseBusyError | None = None
         try:
             if self._is_sqlite:
                 rows: Rows | None = await driver.execute_fetchall(sql, parameters)
@@ -144,12 +153,16 @@ class Direct:
                 connection.invalidate()
                 raise DatabaseUnavailableError from exc
             rows = None
+            if (busy := busy_of_driver(exc)) is not None:
+                busy.__cause__ = exc
         except BaseException:  # also a cancellation: nobody knows what the connection is in
             connection.invalidate()
             raise
         # Where those of sessions have filled the pool, this one is closed, which takes a greenlet and time.
         with anyio.CancelScope(shield=True):
             await greenlet_spawn(connection.close)
+        if busy is not None:
+            raise busy
         return rows
 
     async def _told(self, sql: str, parameters: Sequence[Any]) -> Rows | None:

@@ -160,6 +160,17 @@ def meaning_of_driver(exc: BaseException) -> UnavailableError | None:
     return None
 
 
+def busy_of_driver(exc: BaseException) -> DatabaseBusyError | None:
+    """Return what an error of asyncpg or sqlite3 itself means where a lock was waited for in vain.
+
+    None for a collision too: run again at once, it may succeed.
+    """
+    if getattr(exc, "sqlstate", None) in _COLLISIONS:
+        return None
+    meaning = meaning_of_driver(exc)
+    return meaning if isinstance(meaning, DatabaseBusyError) else None
+
+
 def _meaning(exc: DBAPIError) -> DomainError | None:
     said = reason(exc)
     if is_transient(exc):

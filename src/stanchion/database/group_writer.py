@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
 
-from stanchion.database.sqlite import prepare
+from stanchion.database import sqlite
 
 Work = Callable[[sqlite3.Connection], Any]
 
@@ -36,7 +36,12 @@ class GroupWriter:
     def __init__(self, url: URL) -> None:
         (path,), options = SQLiteDialect_pysqlite().create_connect_args(url)
         self._path = path
-        self._options = {**options, "timeout": 5.0, "isolation_level": None, "check_same_thread": False}
+        self._options = {
+            **options,
+            "timeout": sqlite.BUSY_TIMEOUT,
+            "isolation_level": None,
+            "check_same_thread": False,
+        }
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -74,7 +79,7 @@ class GroupWriter:
             try:
                 if connection is None:
                     connection = sqlite3.connect(self._path, **self._options)
-                    prepare(connection)
+                    sqlite.prepare(connection)
                 answers = _written(connection, group)
             except Exception as exc:
                 answers = [exc] * len(group)

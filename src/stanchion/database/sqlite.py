@@ -15,14 +15,14 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 READ_ONLY = "stanchion_read_only"
 """The execution option that says that nothing will be written."""
-_BUSY_TIMEOUT = 5.0
+BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits for the one before it."""
 
 
 def create_engine(url: URL, **options: Any) -> AsyncEngine:
     """Return an engine that begins with BEGIN IMMEDIATE, or with BEGIN where READ_ONLY is set."""
     # isolation_level=None: sqlite3 begins nothing by itself.
-    arguments = {"timeout": _BUSY_TIMEOUT, "isolation_level": None, "async_creator_fn": _connect}
+    arguments = {"timeout": BUSY_TIMEOUT, "isolation_level": None, "async_creator_fn": _connect}
     engine = create_async_engine(url, connect_args=arguments, **options)
     event.listen(engine.sync_engine, "connect", _connected)
     event.listen(engine.sync_engine, "begin", _begin)
