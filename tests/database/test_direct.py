@@ -77,3 +77,29 @@ async def test_a_row_that_is_there_already_is_a_refusal(database: Database) -> N
     assert await write(database, "one") == [("one",)]
     assert await write(database, "one") is None
     assert await names(database) == ["one"]
+
+
+async def fetch(database: Database, sql: str) -> list[tuple[object, ...]]:
+    rows = await database.direct.fetch(Ready(sql, ()), {})
+    return [tuple(row) for row in rows or ()]
+
+
+_LONG = {
+    "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000000) "
+    "SELECT count(*) FROM n",
+    "postgresql": "SELECT 3000000 FROM pg_sleep(1)",
+}
+
+
+async def test_who_waits_for_a_connection_is_told_in_time(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_POOL_TIMEOUT", 0.05)
+    database = Database(database_url, pool_size=1)
+    first = asyncio.create_task(fetch(database, _LONG[database.engine.dialect.name]))
+    await asyncio.sleep(0)
+    with pytest.raises(DatabaseBusyError):
+        await fetch(database, "SELECT 1")
+    assert await first == [(3000000,)]
+    assert await fetch(database, "SELECT 1") == [(1,)]
+    await database.close()

@@ -59,7 +59,8 @@ class Direct:
         """Return the rows of a statement that reads, None where the database refuses it.
 
         One that `is_short` by its construction, a row by its key or a page along an index, is read in the
-        event loop on SQLite. Raises UnavailableError (503) where the database does not answer.
+        event loop on SQLite. Raises UnavailableError (503) where the database does not answer, or all its
+        connections are taken for as long as a session would wait for one.
         """
         try:
             parameters = ready.parameters(values)
@@ -80,7 +81,7 @@ class Direct:
         They are one transaction, on PostgreSQL one statement. Each is given the first row of those before it,
         by places: `row_0`, `row_1`; the last that returns rows gives those of the whole. Raises
         DatabaseUnavailableError (503) where nobody knows whether it was written, and DatabaseBusyError (503)
-        where a lock was not to be had in time: in a session it would be waited for once more.
+        where a lock or a connection was not to be had in time: a session would wait for it once more.
         """
         if self._is_watched:
             return None
@@ -97,8 +98,7 @@ class Direct:
             parameters = ready.parameters(values)
         except (ValueError, TypeError, OverflowError):
             return None
-        async with self._turn():
-            return await self._on_connection(ready.sql, parameters, writing=True)
+        return await self._pooled(ready.sql, parameters, writing=True)
 
     def close(self) -> None:
         """Close the connections that are beside the pool; what comes next opens them again."""
@@ -119,10 +119,24 @@ class Direct:
             or (listened.begin and not self._is_sqlite)
         )
 
-    async def _pooled(self, sql: str, parameters: Sequence[Any]) -> Rows | None:
+    async def _pooled(self, sql: str, parameters: Sequence[Any], *, writing: bool = False) -> Rows | None:
         # More than the pool keeps would be opened, and closed when they come back: to wait is shorter.
-        async with self._turn():
-            return await self._on_connection(sql, parameters)
+        turn = self._turn()
+        try:
+            async with asyncio.timeout(self._patience if turn.locked() else None):  # a timer costs time too
+                await turn.acquire()
+        except TimeoutError as exc:
+            raise DatabaseBusyError from exc
+        try:
+            return await self._on_connection(sql, parameters, writing=writing)
+        finally:
+            turn.release()
+
+    @property
+    def _patience(self) -> float | None:
+        """How many seconds a session would wait for a connection."""
+        pool = self._engine.pool
+        return pool.timeout() if isinstance(pool, QueuePool) else None
 
     def _turn(self) -> asyncio.Semaphore:
         loop = asyncio.get_running_loop()
