@@ -100,12 +100,12 @@ class Direct:
             return None
         return await self._pooled(ready.sql, parameters, writing=True)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connections that are beside the pool; what comes next opens them again."""
         if self._loop_reader is not None:
             self._loop_reader.close()
         if self._group_writer is not None:
-            self._group_writer.close()
+            await self._group_writer.close()
 
     @property
     def _is_watched(self) -> bool:

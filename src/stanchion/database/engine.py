@@ -149,7 +149,7 @@ class Database:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        self.direct.close()
+        await self.direct.close()
         await self.engine.dispose()
 
     @asynccontextmanager

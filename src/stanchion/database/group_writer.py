@@ -5,6 +5,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ Work = Callable[[sqlite3.Connection], Any]
 
 _MOST = 200
 """Writes of one commit: other writers wait for it."""
+_LONGEST_END = 10.0
+"""Seconds that `close` waits for the last commits; the thread writes on, for as long as the process lives."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +47,7 @@ class GroupWriter:
         }
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._hand = threading.Lock()
 
     async def write(self, work: Work) -> Any:
         """Return what `work` returned, once it is durable.
@@ -52,26 +56,31 @@ class GroupWriter:
         """
         loop = asyncio.get_running_loop()
         asked = _Asked(work, loop, loop.create_future())
-        self._asked.put(asked)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="stanchion.writer", daemon=True)
-            self._thread.start()
+        with self._hand:
+            self._asked.put(asked)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=self._run, args=[self._asked], name="stanchion.writer", daemon=True
+                )
+                self._thread.start()
         return await asked.answer
 
-    def close(self) -> None:
-        """Write what waits, and end. The next write begins anew."""
-        thread, self._thread = self._thread, None
+    async def close(self) -> None:
+        """Write what waits, and end. The next write begins anew, with a thread of its own."""
+        with self._hand:
+            thread, self._thread = self._thread, None
+            asked, self._asked = self._asked, queue.SimpleQueue()
         if thread is not None:
-            self._asked.put(None)
-            thread.join()
+            asked.put(None)
+            await asyncio.to_thread(thread.join, _LONGEST_END)
 
-    def _run(self) -> None:
+    def _run(self, asked: "queue.SimpleQueue[_Asked | None]") -> None:
         connection: sqlite3.Connection | None = None
-        while (first := self._asked.get()) is not None:
+        while (first := asked.get()) is not None:
             group = [first]
             ended = False
-            while len(group) < _MOST and not self._asked.empty():
-                more = self._asked.get()
+            while len(group) < _MOST and not asked.empty():
+                more = asked.get()
                 if more is None:
                     ended = True
                     break
@@ -123,7 +132,7 @@ def _answer(group: Sequence[_Asked], answers: Sequence[Any]) -> None:
     for one, answer in zip(group, answers, strict=True):
         loops.setdefault(one.loop, []).append((one.answer, answer))
     for loop, own in loops.items():
-        if not loop.is_closed():
+        with suppress(RuntimeError):  # it is closed: nobody waits there any more
             loop.call_soon_threadsafe(_set, own)
 
 

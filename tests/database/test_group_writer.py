@@ -1,0 +1,116 @@
+"""GroupWriter: its thread outlives the loops that asked it, and its end holds up no other request."""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Awaitable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import make_url
+
+from stanchion.database.group_writer import GroupWriter, Work
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "group.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE things (name TEXT)")
+    return path
+
+
+@pytest.fixture
+def writer(path: Path) -> Iterator[GroupWriter]:
+    writer = GroupWriter(make_url(f"sqlite:///{path}"))
+    yield writer
+    asyncio.run(writer.close())
+
+
+def add(name: str) -> Work:
+    def work(connection: sqlite3.Connection) -> str:
+        connection.execute("INSERT INTO things VALUES (?)", [name])
+        return name
+
+    return work
+
+
+async def within_a_while(asked: Awaitable[str]) -> str:
+    return await asyncio.wait_for(asked, 10)
+
+
+def names(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [name for (name,) in connection.execute("SELECT name FROM things ORDER BY rowid")]
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+        connection.execute("ROLLBACK")
+
+
+def test_a_loop_that_closes_before_its_answer_ends_nobody_elses_writes(
+    writer: GroupWriter, path: Path
+) -> None:
+    written, closed = threading.Event(), threading.Event()
+
+    def slow(connection: sqlite3.Connection) -> str:
+        written.set()
+        closed.wait(10)
+        return add("slow")(connection)
+
+    class Closing(asyncio.SelectorEventLoop):
+        """Seems open to who asks, and is closed when it is told: as one that closes in between."""
+
+        def is_closed(self) -> bool:
+            return super().is_closed() and threading.current_thread().name != "stanchion.writer"
+
+    loop = Closing()
+    task = loop.create_task(writer.write(slow))
+    loop.run_until_complete(asyncio.wait([task], timeout=0.01))
+    assert written.wait(10)
+    task.cancel()
+    loop.run_until_complete(asyncio.wait([task]))
+    loop.close()
+    closed.set()
+    assert asyncio.run(within_a_while(writer.write(add("next")))) == "next"
+    assert names(path) == ["slow", "next"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_has_ended_is_followed_by_another(writer: GroupWriter, path: Path) -> None:
+    def end(_: sqlite3.Connection) -> None:
+        raise SystemExit
+
+    async def run() -> str:
+        gone = asyncio.create_task(writer.write(end))
+        await asyncio.sleep(0)
+        assert writer._thread is not None
+        await asyncio.to_thread(writer._thread.join, 10)
+        gone.cancel()
+        return await within_a_while(writer.write(add("next")))
+
+    assert asyncio.run(run()) == "next"
+    assert names(path) == ["next"]
+
+
+def test_the_loop_runs_on_while_the_last_writes_end(writer: GroupWriter, path: Path) -> None:
+    async def run() -> list[str]:
+        with locked(path):
+            last = asyncio.create_task(writer.write(add("last")))
+            await asyncio.sleep(0)
+            end = asyncio.create_task(writer.close())
+            await asyncio.sleep(0.05)  # runs out only where the loop is free
+            assert not end.done()
+            newer = asyncio.create_task(writer.write(add("newer")))
+            await asyncio.sleep(0)
+        await end
+        return [await last, await newer]
+
+    assert asyncio.run(run()) == ["last", "newer"]
+    assert sorted(names(path)) == ["last", "newer"]
