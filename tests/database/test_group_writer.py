@@ -62,7 +62,7 @@ def test_a_loop_that_closes_before_its_answer_ends_nobody_elses_writes(
     def slow(connection: sqlite3.Connection) -> str:
         written.set()
         closed.wait(10)
-        return add("slow")(connection)
+        return str(add("slow")(connection))
 
     class Closing(asyncio.SelectorEventLoop):
         """Seems open to who asks, and is closed when it is told: as one that closes in between."""
