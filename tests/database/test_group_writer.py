@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
+from stanchion.database import sqlite
 from stanchion.database.group_writer import GroupWriter, Work
 
 
@@ -114,3 +115,28 @@ def test_the_loop_runs_on_while_the_last_writes_end(writer: GroupWriter, path: P
 
     assert asyncio.run(run()) == ["last", "newer"]
     assert sorted(names(path)) == ["last", "newer"]
+
+
+def test_a_connection_that_could_not_be_prepared_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.05)
+    path = tmp_path / "new.db"
+    writer = GroupWriter(make_url(f"sqlite:///{path}"))
+
+    async def run() -> list[int]:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")  # and the file is not in WAL mode yet
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                await writer.write(settings)
+        try:
+            found: list[int] = await writer.write(settings)
+            return found
+        finally:
+            await writer.close()
+
+    assert asyncio.run(run()) == [1, 2]
+
+
+def settings(connection: sqlite3.Connection) -> list[int]:
+    return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("foreign_keys", "synchronous")]

@@ -87,8 +87,7 @@ class GroupWriter:
                 group.append(more)
             try:
                 if connection is None:
-                    connection = sqlite3.connect(self._path, **self._options)
-                    sqlite.prepare(connection)
+                    connection = self._opened()
                 answers = _written(connection, group)
             except Exception as exc:
                 answers = [exc] * len(group)
@@ -97,6 +96,15 @@ class GroupWriter:
                 break
         if connection is not None:
             connection.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection = sqlite3.connect(self._path, **self._options)
+        try:
+            sqlite.prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 def _written(connection: sqlite3.Connection, group: Sequence[_Asked]) -> list[Any]:
