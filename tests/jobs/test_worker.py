@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import MutableMapping
+from fractions import Fraction
 from typing import Any
 
 import anyio
@@ -281,6 +282,57 @@ async def test_progress_that_no_column_holds(office: Office, wrong: int) -> None
     job = await office.get(job_id)
     assert job.error is not None
     assert (job.status, job.error.type, job.total) == (Status.failed, "ValueError", None)
+
+
+@pytest.mark.parametrize("wrong", [1.5, Fraction(1, 2), True, "1"])
+async def test_progress_that_is_no_int(office: Office, note: Note, wrong: Any) -> None:
+    @office.jobs.job(max_attempts=1)
+    async def count(context: JobContext, is_total: bool) -> None:
+        await context.progress(*((1, wrong) if is_total else (wrong, 3)))
+
+    ids = [await office.enqueue(count, is_total) for is_total in (False, True)]
+    after = await office.enqueue(note, "a")
+    async with office.worker(concurrency=1).running():
+        found = [await office.until(job_id, Status.failed) for job_id in ids]
+        await office.until(after, Status.done)
+    assert [job.error and (job.error.type, job.done) for job in found] == [("TypeError", None)] * 2
+
+
+_NONE_BELOW = "ALTER TABLE stanchion_jobs ADD CHECK (done >= 0)"
+_NONE_BELOW_SQLITE = """
+CREATE TRIGGER none_below BEFORE UPDATE ON stanchion_jobs WHEN NEW.done < 0
+BEGIN SELECT RAISE(ABORT, 'none below'); END
+"""
+
+
+async def test_an_end_that_the_database_refuses_holds_up_no_other(office: Office, note: Note) -> None:
+    begun: list[int] = []
+    is_sqlite = office.database.engine.dialect.name == "sqlite"
+    async with office.database.engine.begin() as connection:
+        await connection.exec_driver_sql(_NONE_BELOW_SQLITE if is_sqlite else _NONE_BELOW)
+
+    @office.jobs.job()
+    async def count(context: JobContext) -> int:
+        begun.append(context.id)
+        await context.progress(-1)
+        return 7
+
+    lone = await office.enqueue(count)
+    with structlog.testing.capture_logs() as lines:
+        async with office.worker(concurrency=8).running():
+            await office.until(lone, Status.failed)
+            ids = [await office.enqueue(note, str(number)) for number in range(4)]
+            refused = await office.enqueue(count)
+            ids += [await office.enqueue(note, str(number)) for number in range(4)]
+            for job_id in ids:
+                await office.until(job_id, Status.done)
+            await office.until(refused, Status.failed)
+    for job_id in (lone, refused):
+        job = await office.get(job_id)
+        assert (job.status, job.attempt, job.done, job.result) == (Status.failed, 1, None, None)
+        assert job.error is not None
+    assert begun == [lone, refused]
+    assert [line["job_id"] for line in lines if line["event"] == "job_failed"] == [lone, refused]
 
 
 async def test_what_is_cancelled_while_its_worker_dies_runs_no_more(office: Office, note: Note) -> None:

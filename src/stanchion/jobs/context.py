@@ -47,10 +47,15 @@ class JobContext:
     async def progress(self, done: int, total: int | None = None, message: str | None = None) -> None:
         """Tell how far it is, as often as you like; readers see it soon, whatever else is uncommitted.
 
-        Raises ValueError for numbers that no column holds.
+        Raises TypeError for what is no int, as a half is, and ValueError for one that no column holds.
         """
-        if not all(number is None or abs(number) < _LARGEST for number in (done, total)):
-            raise ValueError("How far a job is, and of how much, are numbers of 64 bits.")
+        for number in (done,) if total is None else (done, total):
+            if not isinstance(number, int) or isinstance(number, bool):
+                raise TypeError(
+                    f"How far a job is, and of how much, are ints, and not {type(number).__name__}."
+                )
+            if abs(number) >= _LARGEST:
+                raise ValueError("How far a job is, and of how much, are numbers of 64 bits.")
         self.told = Progress(done, total, None if message is None else _storable(message)[:_MESSAGE])
         self._tell(self._lease, self.told)
         await anyio.lowlevel.checkpoint()

@@ -10,7 +10,8 @@ from stanchion.database import Database
 from stanchion.database.wakes import is_loud
 from stanchion.errors import UnavailableError
 from stanchion.jobs import endings
-from stanchion.jobs.endings import Ending
+from stanchion.jobs.endings import Ending, How
+from stanchion.jobs.failing import failure_of
 from stanchion.jobs.line import Line
 from stanchion.jobs.told import Told
 
@@ -46,21 +47,45 @@ class Ledger:
                 await self._event.wait()
                 self._event.clear()
                 batch, self._waiting = self._waiting, []
-                while not await self._write(batch):  # noqa: ASYNC110 - it is the database that is waited for
-                    await anyio.sleep(_AGAIN)
+                await self._settle(batch)
         finally:
             await self._line.close()
 
-    async def _write(self, batch: list[Ending]) -> bool:
-        try:
-            written = await endings.write(self._line, batch, is_loud=self._is_loud)
-        except Exception as exc:
-            # That the database is busy or away takes no lease: what was done is told when it answers.
-            tell("job_end_not_written", exc)
-            return False
+    async def _settle(self, batch: list[Ending]) -> None:
+        """Write them all; one that the database refuses is written as failed, and holds up no other."""
+        if await self._refusal(batch) is None:
+            return
+        for ending in batch:
+            while refusal := await self._refusal([ending]):
+                failed = Ending(ending.lease, How.failed, error=failure_of(refusal))
+                if await self._refusal([failed]) is None:
+                    _tell_failed(failed)
+                    break
+                await anyio.sleep(_AGAIN)  # then it is not for what is in it
+
+    async def _refusal(self, batch: list[Ending]) -> Exception | None:
+        """Write, as soon as the database is not busy or away; return what else it says against it."""
+        while True:
+            try:
+                written = await endings.write(self._line, batch, is_loud=self._is_loud)
+                break
+            except UnavailableError as exc:
+                # That takes no lease: what was done is told when it answers.
+                tell("job_end_not_written", exc)
+                await anyio.sleep(_AGAIN)
+            except Exception as exc:
+                tell("job_end_not_written", exc)
+                return exc
         self._told.tell()
         self._written(batch, written)
-        return True
+        return None
+
+
+def _tell_failed(ending: Ending) -> None:
+    lease, error = ending.lease, ending.error
+    assert error is not None
+    names = {"job": lease.name, "job_id": lease.id, "attempt": lease.attempt}
+    log.error("job_failed", **names, error=error.type, reason=error.message)
 
 
 def tell(event: str, exc: Exception) -> None:
