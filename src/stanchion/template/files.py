@@ -3,12 +3,15 @@
 from collections.abc import AsyncIterator
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, select
+from sqlmodel import col, delete, select, update
 
 from database import database
 from dependencies import owned
 from models import File, FilePart
 from stanchion.security import Caller
+
+PARTS_AT_ONCE = 100
+"""Parts that one transaction deletes, at the most."""
 
 
 async def find_file(session: AsyncSession, file_id: int, caller: Caller) -> File | None:
@@ -27,3 +30,18 @@ async def read_parts(file: File) -> AsyncIterator[bytes]:
             raise LookupError(f"File {file.id} was deleted while it was read.")
         yield part.content
         number, read = number + 1, read + len(part.content)
+
+
+async def delete_file(file_id: int) -> None:
+    """Delete a file, some of its parts at a time: who else writes need not wait for the whole."""
+    file, its = col(File.id) == file_id, col(FilePart.file_id) == file_id
+    some = select(col(FilePart.number)).where(its).limit(PARTS_AT_ONCE)
+    parts = delete(FilePart).where(its, col(FilePart.number).in_(some)).returning(col(FilePart.number))
+    async with database.transaction() as session:
+        await session.execute(update(File).where(file).values(size=None))  # nobody finds it from now on
+    left = True
+    while left:
+        async with database.transaction() as session:
+            left = bool((await session.scalars(parts)).all())
+    async with database.transaction() as session:
+        await session.execute(delete(File).where(file))

@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlmodel import col, delete, func, select, update
+from anyio import CancelScope
+from sqlmodel import col, func, select, update
 
 from database import database
 from dependencies import owned
-from files import find_file, read_parts
+from files import delete_file, find_file, read_parts
 from models import File, FilePart, Todo, TodoStatus
 from routers.todos import todos
 from stanchion.database import now
@@ -20,7 +21,7 @@ from stanchion.security import Caller
 jobs = Jobs(database)
 
 AT_ONCE = 1000
-"""Todos that one statement archives, at the most."""
+"""Todos that one statement archives, and old files that one reads, at the most."""
 
 
 @dataclass
@@ -85,12 +86,17 @@ async def build_export(context: JobContext, owner_id: int | None, format: FileFo
         session.add(file := File(owner_id=owner_id, format=format))
     assert file.id is not None
     number = size = rows = 0
-    async for piece in todos.export_rows(database.read, format=format, caller=Caller(None, owner_id)):
-        # Each in a transaction of its own: nobody waits for the whole, and of the whole nothing is in memory.
-        async with database.transaction() as session:
-            session.add(FilePart(file_id=file.id, number=number, content=piece.content))
-        number, size, rows = number + 1, size + len(piece.content), rows + piece.rows
-        await context.progress(rows, message="Writing")
+    try:
+        async for piece in todos.export_rows(database.read, format=format, caller=Caller(None, owner_id)):
+            # Each in a transaction of its own: nobody waits for the whole, and nothing has it in memory.
+            async with database.transaction() as session:
+                session.add(FilePart(file_id=file.id, number=number, content=piece.content))
+            number, size, rows = number + 1, size + len(piece.content), rows + piece.rows
+            await context.progress(rows, message="Writing")
+    except BaseException:  # also where it is cancelled: another attempt writes a file of its own
+        with CancelScope(shield=True):
+            await delete_file(file.id)
+        raise
     session = await context.session()
     await session.execute(update(File).where(col(File.id) == file.id).values(size=size))
     return Outcome(rows, file.id)
@@ -99,6 +105,13 @@ async def build_export(context: JobContext, owner_id: int | None, format: FileFo
 @jobs.cron("20 3 * * *")
 async def delete_old_files() -> int:
     """Delete files that are a week old, those that an attempt left unfinished among them; return how many."""
-    async with database.transaction() as session:
-        old = delete(File).where(col(File.created_at) < now() - timedelta(days=7)).returning(col(File.id))
-        return len((await session.scalars(old)).all())
+    old = select(col(File.id)).where(col(File.created_at) < now() - timedelta(days=7)).limit(AT_ONCE)
+    count = 0
+    while True:
+        async with database.read() as reader:
+            some = (await reader.scalars(old)).all()
+        if not some:
+            return count
+        for file_id in some:
+            await delete_file(file_id)
+        count += len(some)

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
-from sqlalchemy import text
+from sqlalchemy import func, text
 from sqlmodel import col, select, update
 
 from stanchion.jobs import Worker
@@ -166,13 +167,19 @@ async def test_an_export_is_built(
     assert (again["affected"], len(await todos_of(anyone, ada, limit="100"))) == (30, 60)
 
 
-async def test_an_export_that_breaks_off_is_no_file(
+async def kept(table: str) -> int:
+    """Count the rows of a table that no test empties."""
+    from database import database
+
+    async with database.read() as session:
+        return int(await session.scalar(select(func.count()).select_from(text(table))) or 0)
+
+
+async def test_an_export_that_breaks_off_leaves_no_file(
     anyone: httpx2.AsyncClient, ada: Headers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-
     from database import database
     from jobs import jobs
-    from models import File
     from routers.todos import todos
 
     pieces = todos.export_rows
@@ -180,21 +187,76 @@ async def test_an_export_that_breaks_off_is_no_file(
     async def broken(*args: Any, **options: Any) -> AsyncIterator[Any]:
         async for piece in pieces(*args, **options):
             yield piece
+            seen.append(await kept("file_parts"))
             raise OSError("a secret of the server's")
 
     monkeypatch.setattr(todos, "export_rows", broken)
-    me = (await anyone.get("/api/users/me", headers=ada)).json()["id"]
+    before, seen = (await kept("files"), await kept("file_parts")), list[int]()
     asked = await anyone.post("/api/actions", json={"name": "build_export"}, headers=ada)
     await work()
     waiting = (await anyone.get(asked.headers["Location"], headers=ada)).json()
     assert (waiting["status"], waiting["error"], waiting["file_id"]) == ("queued", None, None)
-    async with database.read() as session:
-        (left,) = (await session.scalars(select(File.id).where(col(File.owner_id) == me))).all()
-    assert (await anyone.get(f"/api/files/{left}", headers=ada)).status_code == 404
+    assert seen == [before[1] + 1]
+    assert (await kept("files"), await kept("file_parts")) == before
     async with database.transaction() as session:
         assert await jobs.cancel(session, asked.json()["id"])
     ((event, action),) = await followed(anyone, asked.headers["Location"], ada)
     assert (event, action["status"], action["error"]) == ("failed", "cancelled", None)
+
+
+async def test_an_export_that_is_cancelled_leaves_no_file(
+    anyone: httpx2.AsyncClient, ada: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from database import database
+    from jobs import jobs
+    from routers.todos import todos
+
+    pieces, is_written = todos.export_rows, anyio.Event()
+
+    async def endless(*args: Any, **options: Any) -> AsyncIterator[Any]:
+        async for piece in pieces(*args, **options):
+            yield piece
+        is_written.set()
+        await anyio.sleep_forever()
+
+    monkeypatch.setattr(todos, "export_rows", endless)
+    before = await kept("files"), await kept("file_parts")
+    asked = await anyone.post("/api/actions", json={"name": "build_export"}, headers=ada)
+    async with Worker(jobs).running():
+        with anyio.fail_after(20):
+            await is_written.wait()
+        assert await kept("file_parts") == before[1] + 1
+        async with database.transaction() as session:
+            assert await jobs.cancel(session, asked.json()["id"])
+        event, action = (await followed(anyone, asked.headers["Location"], ada))[-1]
+    assert (event, action["status"]) == ("failed", "cancelled")
+    assert (await kept("files"), await kept("file_parts")) == before
+
+
+async def test_old_files_are_deleted_some_at_a_time(
+    anyone: httpx2.AsyncClient, ada: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from database import database
+    from jobs import delete_old_files, jobs
+    from models import File, FilePart
+    from stanchion.database import now
+
+    monkeypatch.setattr("jobs.AT_ONCE", 2)
+    monkeypatch.setattr("files.PARTS_AT_ONCE", 2)
+    before = await kept("files"), await kept("file_parts")
+    new = await send(anyone, ada, GOOD)
+    async with database.transaction() as session:
+        session.add_all(old := [File(created_at=now() - timedelta(days=8), size=5) for _ in range(5)])
+        await session.flush()
+        session.add_all(FilePart(file_id=file.id, number=i, content=b"a") for file in old for i in range(5))
+        job_id = await jobs.enqueue(session, delete_old_files)
+    await work()
+    async with database.read() as session:
+        job = await jobs.get(session, job_id)
+    assert job is not None
+    assert (job.status, job.result) == ("done", 5)
+    assert (await kept("files"), await kept("file_parts")) == (before[0] + 1, before[1] + 1)
+    assert (await anyone.get(f"/api/files/{new}", headers=ada)).content == GOOD
 
 
 async def test_its_events_end_with_it(anyone: httpx2.AsyncClient, ada: Headers) -> None:
