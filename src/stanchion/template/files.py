@@ -32,16 +32,16 @@ async def read_parts(file: File) -> AsyncIterator[bytes]:
         number, read = number + 1, read + len(part.content)
 
 
-async def delete_file(file_id: int) -> None:
+async def delete_file(file: File) -> None:
     """Delete a file, some of its parts at a time: who else writes need not wait for the whole."""
-    file, its = col(File.id) == file_id, col(FilePart.file_id) == file_id
+    it, its = col(File.id) == file.id, col(FilePart.file_id) == file.id
     some = select(col(FilePart.number)).where(its).limit(PARTS_AT_ONCE)
     parts = delete(FilePart).where(its, col(FilePart.number).in_(some)).returning(col(FilePart.number))
     async with database.transaction() as session:
-        await session.execute(update(File).where(file).values(size=None))  # nobody finds it from now on
+        await session.execute(update(File).where(it).values(size=None))  # nobody finds it from now on
     left = True
     while left:
         async with database.transaction() as session:
             left = bool((await session.scalars(parts)).all())
     async with database.transaction() as session:
-        await session.execute(delete(File).where(file))
+        await session.execute(delete(File).where(it))

@@ -21,7 +21,7 @@ from stanchion.security import Caller
 jobs = Jobs(database)
 
 AT_ONCE = 1000
-"""Todos that one statement archives, and old files that one reads, at the most."""
+"""Todos that one statement archives, or old files that one reads, at the most."""
 
 
 @dataclass
@@ -95,7 +95,7 @@ async def build_export(context: JobContext, owner_id: int | None, format: FileFo
             await context.progress(rows, message="Writing")
     except BaseException:  # also where it is cancelled: another attempt writes a file of its own
         with CancelScope(shield=True):
-            await delete_file(file.id)
+            await delete_file(file)
         raise
     session = await context.session()
     await session.execute(update(File).where(col(File.id) == file.id).values(size=size))
@@ -105,13 +105,13 @@ async def build_export(context: JobContext, owner_id: int | None, format: FileFo
 @jobs.cron("20 3 * * *")
 async def delete_old_files() -> int:
     """Delete files that are a week old, those that an attempt left unfinished among them; return how many."""
-    old = select(col(File.id)).where(col(File.created_at) < now() - timedelta(days=7)).limit(AT_ONCE)
+    old = select(File).where(col(File.created_at) < now() - timedelta(days=7)).limit(AT_ONCE)
     count = 0
     while True:
         async with database.read() as reader:
             some = (await reader.scalars(old)).all()
         if not some:
             return count
-        for file_id in some:
-            await delete_file(file_id)
+        for file in some:
+            await delete_file(file)
         count += len(some)

@@ -9,6 +9,7 @@ import anyio
 import httpx2
 import pytest
 from sqlalchemy import func, text
+from sqlalchemy.event import listen, remove
 from sqlmodel import col, select, update
 
 from stanchion.jobs import Worker
@@ -250,7 +251,16 @@ async def test_old_files_are_deleted_some_at_a_time(
         await session.flush()
         session.add_all(FilePart(file_id=file.id, number=i, content=b"a") for file in old for i in range(5))
         job_id = await jobs.enqueue(session, delete_old_files)
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        statements.append(statement)
+
+    listen(database.engine.sync_engine, "before_cursor_execute", note)
     await work()
+    remove(database.engine.sync_engine, "before_cursor_execute", note)
+    deleted = [one for one in statements if one.startswith("DELETE FROM file_parts")]
+    assert len(deleted) == 5 * 4  # of each file two parts, two, one and none
     async with database.read() as session:
         job = await jobs.get(session, job_id)
     assert job is not None
