@@ -289,6 +289,19 @@ async def test_what_tells_the_database_whose_a_transaction_is_is_asked(
     assert read
 
 
+@pytest.mark.parametrize("heard", ["engine_connect", "connect"])
+async def test_who_prepares_connections_prepares_those_that_read(served: Served, heard: str) -> None:
+    prepared: list[object] = []
+
+    def prepare(connection: object, *_: object) -> None:
+        prepared.append(connection)
+
+    await served.database.engine.dispose()  # the next connection is a new one
+    event.listen(served.database.engine.sync_engine, heard, prepare)
+    assert (await served.caller.get("/fast/1")).status_code == 200
+    assert prepared
+
+
 async def test_a_table_that_is_not_there_is_asked_for_again(served: Served, read: list[str]) -> None:
     async with served.database.engine.begin() as connection:
         await connection.execute(text("ALTER TABLE reader_leaves RENAME TO elsewhere"))

@@ -44,6 +44,9 @@ class Direct:
         self._group_writer = GroupWriter(url) if self._is_sqlite else None
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._refusals, self._gives_up = _errors(self._is_sqlite)
+        # What listens by now is ours, and SQLAlchemy's for options of the engine.
+        self._connecting = len(tuple(self._engine.dispatch.engine_connect))
+        self._preparing = self._count_preparing()
 
     @property
     def dialect(self) -> Dialect:
@@ -68,7 +71,7 @@ class Direct:
             return None
         if self._is_watched:
             return await self._told(ready.sql, parameters)
-        if is_short and self._loop_reader is not None:
+        if is_short and self._loop_reader is not None and not self._is_prepared:
             try:
                 return self._loop_reader.fetch(ready.sql, parameters)
             except self._refusals:
@@ -83,7 +86,7 @@ class Direct:
         DatabaseUnavailableError (503) where nobody knows whether it was written, and DatabaseBusyError (503)
         where a lock or a connection was not to be had in time: a session would wait for it once more.
         """
-        if self._is_watched:
+        if self._is_watched or (self._is_sqlite and self._is_prepared):
             return None
         if self._group_writer is not None:
             try:
@@ -115,9 +118,18 @@ class Direct:
             or listened.after_cursor_execute
             or listened.before_execute
             or listened.after_execute
+            or len(tuple(listened.engine_connect)) != self._connecting
             # Of ours there is one on SQLite alone, which begins; another may prepare the transaction.
             or (listened.begin and not self._is_sqlite)
         )
+
+    @property
+    def _is_prepared(self) -> bool:
+        """Tell whether somebody prepares the pool's connections: those beside it would be without that."""
+        return self._count_preparing() != self._preparing
+
+    def _count_preparing(self) -> int:
+        return len(tuple(self._engine.pool.dispatch.connect))
 
     async def _pooled(self, sql: str, parameters: Sequence[Any], *, writing: bool = False) -> Rows | None:
         # More than the pool keeps would be opened, and closed when they come back: to wait is shorter.
