@@ -171,3 +171,11 @@ async def test_its_document(shop: Served) -> None:
     assert schema["items"] == {"$ref": "#/components/schemas/OrderCreate"}
     assert set(post["responses"]) == {"200", "201", "400", "409", "413", "422", "503"}
     assert "404" in paths["/v1/orders/bulk"]["patch"]["responses"]
+
+
+async def test_an_id_is_any_number_that_is_whole(shop: Served) -> None:
+    (made,) = await make(shop, 1)
+    changed = await ask(shop, "PATCH", [{"id": float(made), "note": "whole"}])
+    assert [one["note"] for one in changed.json()] == ["whole"]
+    for other in (made + 0.5, str(made), True, None):
+        assert (await ask(shop, "PATCH", [{"id": other, "note": "not"}])).status_code == 422

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 from pydantic.fields import FieldInfo
 from sqlalchemy import BigInteger, Column, ColumnElement, Table, inspect, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, Mapper
@@ -91,7 +91,9 @@ class Described:
     def body_id_type(self) -> Any:
         """Return the type of an id in a body."""
         if self.id_python is int:
-            return Annotated[int, Field(strict=True, ge=1, le=_HIGHEST, examples=[7])]
+            return Annotated[
+                int, BeforeValidator(_whole), Field(strict=True, ge=1, le=_HIGHEST, examples=[7])
+            ]
         return (
             Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_NUL)]
             if self.id_python is str
@@ -187,3 +189,8 @@ class Described:
 def name_of(model: type[Any]) -> str:
     """Return `line_item` of a class `LineItem`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", model.__name__).lower()
+
+
+def _whole(value: Any) -> Any:
+    """Take 7.0 for 7: JSON has one kind of number, and JSON Schema calls both an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
