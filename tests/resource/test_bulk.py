@@ -177,5 +177,5 @@ async def test_an_id_is_any_number_that_is_whole(shop: Served) -> None:
     (made,) = await make(shop, 1)
     changed = await ask(shop, "PATCH", [{"id": float(made), "note": "whole"}])
     assert [one["note"] for one in changed.json()] == ["whole"]
-    for other in (made + 0.5, str(made), True, None):
+    for other in (0, -1.0, made + 0.5, str(made), True, None):
         assert (await ask(shop, "PATCH", [{"id": other, "note": "not"}])).status_code == 422

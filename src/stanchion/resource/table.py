@@ -92,7 +92,7 @@ class Described:
         """Return the type of an id in a body."""
         if self.id_python is int:
             return Annotated[
-                int, BeforeValidator(_whole), Field(strict=True, ge=1, le=_HIGHEST, examples=[7])
+                int, Field(strict=True, ge=1, le=_HIGHEST, examples=[7]), BeforeValidator(_whole)
             ]
         return (
             Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_NUL)]
