@@ -11,6 +11,9 @@ from tests.events.following import LONG, following
 
 from stanchion.database import Database, DatabaseUnavailableError
 from stanchion.database.changes import events
+from stanchion.events.gate import Gate
+from stanchion.events.log import Batch
+from stanchion.events.reader import Reader
 
 pytestmark = pytest.mark.anyio
 
@@ -138,6 +141,33 @@ async def test_each_process_gives_the_same(feeds: Feeds, database_url: str) -> N
         await back.has(10)
     assert [one.id for one in back.read] == [one.id for one in here.read][10:]
     await other.database.close()
+
+
+async def test_a_process_that_is_behind_tells_nothing_again(
+    feeds: Feeds, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes from a process that was quicker has read what this one has yet to read."""
+    behind = make(Database(database_url), heartbeat=0.05)
+    may_read, read = asyncio.Event(), Reader._read
+
+    async def held(self: Reader, gate: Gate) -> Batch:
+        if self._database is behind.database:
+            await may_read.wait()
+        return await read(self, gate)
+
+    monkeypatch.setattr(Reader, "_read", held)
+    async with following(behind.app, WORDS) as begun, following(feeds.app, WORDS) as client:
+        await feeds.write("a", "b")
+        await client.has(2)
+        async with following(behind.app, WORDS, Last_Event_ID=client.last_id) as back:
+            await back.until(lambda one: "ping" in one.blocks[-1].values())
+            assert back.last_id == client.last_id  # it is not sent back to where this process stands
+            may_read.set()
+            await feeds.write("c")
+            await back.has(1)
+            await begun.has(3)
+    await behind.database.close()
+    assert (begun.keys, back.keys) == (["a", "b", "c"], ["c"])
 
 
 @pytest.mark.parametrize(

@@ -185,7 +185,7 @@ class Events:
             )
             tickets.take(request)
             after = await self._asked_for(request)
-            subscriber = Subscriber(audience, _caller, active)
+            subscriber = Subscriber(audience, _caller, active, after=0 if after is None else after.place)
             return EventStream(self.database, self._following, subscriber, after, every=self._heartbeat)
 
         asked = {"_caller": caller, "_visible": visible}

@@ -155,7 +155,7 @@ class Reader:
             subscriber
             for channel in ((event.topic, EVERYBODY), (event.topic, event.owner_id))
             for subscriber in self._channels.get(channel, ())
-            if subscriber.audience.admits(event)
+            if subscriber.wants(event)
         ]
         if not found:
             return

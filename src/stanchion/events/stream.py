@@ -129,8 +129,16 @@ class EventStream(Response):
             chunk = await self._subscriber.next(self._every)
             if self._subscriber.is_closed:
                 return
-            # Without an await since: there was nothing for this client up to where the reader stands.
-            await put(chunk or heartbeat(reader.position))
+            await put(chunk or heartbeat(self._stands(reader)))
+
+    def _stands(self, reader: Reader) -> Position:
+        """Return up to where there is nothing more for this client: without an await since it was asked.
+
+        That is where the reader stands, or where the client has come in a process that is ahead of it.
+        """
+        if self._after is None or reader.position.place > self._after.place:
+            return reader.position
+        return self._after
 
 
 def chunks(frames: Iterable[bytes]) -> Iterator[bytes]:

@@ -47,21 +47,41 @@ class Audience:
 class Subscriber:
     """One client: what it may see, and the frames that wait for it.
 
-    `active` returns those of some callers whose keys are still good. `on_close` is called when it is
-    closed, which may be while its client does not take what is being sent.
+    `active` returns those of some callers whose keys are still good. `after` is the place up to which its
+    client has read, in another process perhaps, that was quicker than this one. `on_close` is called when
+    it is closed, which may be while its client does not take what is being sent.
     """
 
-    __slots__ = ("_bytes", "_frames", "_news", "active", "audience", "caller", "is_closed", "on_close")
+    __slots__ = (
+        "_bytes",
+        "_frames",
+        "_news",
+        "active",
+        "after",
+        "audience",
+        "caller",
+        "is_closed",
+        "on_close",
+    )
 
     def __init__(
-        self, audience: Audience, caller: Caller | None = None, active: Active | None = None
+        self,
+        audience: Audience,
+        caller: Caller | None = None,
+        active: Active | None = None,
+        *,
+        after: int = 0,
     ) -> None:
-        self.audience, self.caller, self.active = audience, caller, active
+        self.audience, self.caller, self.active, self.after = audience, caller, active, after
         self.is_closed = False
         self.on_close: Callable[[], object] | None = None
         self._frames: deque[bytes] = deque()
         self._bytes = 0
         self._news = asyncio.Event()
+
+    def wants(self, event: Event) -> bool:
+        """Tell whether an event is news to its client, who may see it."""
+        return event.id > self.after and self.audience.admits(event)
 
     def offer(self, frame: bytes) -> bool:
         """Add a frame; False, and it is closed, where more waits for the client than may."""
