@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 COVERAGE = ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START")
 """What tells coverage.py in another process to begin."""
 
-pytest_plugins = ["stanchion.testing.plugin", "tests.backend"]
+pytest_plugins = ["stanchion.testing.plugin", "tests.backend", "tests.databases"]
 
 
 class _AtOnce:

@@ -9,12 +9,14 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url
 
 from stanchion import Database
+from stanchion.database import migrations
 from stanchion.testing.postgres import Cluster
 
 Fill = Callable[[Database], Awaitable[object]]
@@ -86,3 +88,44 @@ def _fill(url: str, fill: Fill) -> None:
 
 def _name(url: str) -> str:
     return make_url(url).database or ""
+
+
+@pytest.fixture(scope="session")
+def original_of(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
+    """Return the URL of a database of an engine that has the library's own tables: it is to be copied."""
+
+    @cache
+    def original_of(engine: str) -> str:
+        folder = tmp_path_factory.mktemp("migrated")
+        url = f"sqlite:///{folder}/original.db"
+        if engine == "postgresql":
+            url = request.getfixturevalue("postgres_server").create_database()
+        migrations.upgrade(url, folder)
+        return url
+
+    return original_of
+
+
+@pytest.fixture
+def migrated_sqlite_url(original_of: Callable[[str], str], tmp_path: Path) -> str:
+    """A SQLite database of this test's own, with the library's tables."""
+    copy = tmp_path / "test.db"
+    shutil.copyfile(make_url(original_of("sqlite")).database or "", copy)
+    return f"sqlite:///{copy}"
+
+
+@pytest.fixture
+def migrated_postgresql_url(postgres_server: Cluster, original_of: Callable[[str], str]) -> Iterator[str]:
+    """A PostgreSQL database of this test's own, with the library's tables."""
+    url = postgres_server.create_database(template=_name(original_of("postgresql")))
+    yield url
+    postgres_server.drop_database(url)
+
+
+@pytest.fixture(params=ENGINES)
+def migrated_url(request: pytest.FixtureRequest) -> str:
+    """A database of this test's own, with the library's tables; the test runs once on each engine."""
+    url: str = request.getfixturevalue(f"migrated_{request.param}_url")
+    return url

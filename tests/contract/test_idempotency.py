@@ -12,7 +12,6 @@ from sqlalchemy import text
 from tests.serving import PATIENCE, client, free_port, uvicorn
 
 from stanchion import Database
-from stanchion.database import migrations
 
 pytestmark = pytest.mark.slow
 
@@ -50,9 +49,8 @@ class Shop:
 
 
 @pytest.fixture
-def shop(database_url: str, tmp_path: Path) -> Shop:
-    migrations.upgrade(database_url, tmp_path)
-    return Shop(database_url, tmp_path)
+def shop(migrated_url: str, tmp_path: Path) -> Shop:
+    return Shop(migrated_url, tmp_path)
 
 
 async def send_twins(urls: list[str]) -> list[httpx2.Response]:

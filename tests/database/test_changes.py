@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +10,7 @@ from sqlalchemy import event, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion import Caller
-from stanchion.database import Database, migrations, now
+from stanchion.database import Database, now
 from stanchion.database.changes import COLUMNS, Change, Event, append, event_of, events, trim
 
 pytestmark = pytest.mark.anyio
@@ -20,9 +19,8 @@ OLD = timedelta(days=8)
 
 
 @pytest.fixture
-async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
-    migrations.upgrade(database_url, tmp_path)
-    database = Database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    database = Database(migrated_url)
     yield database
     await database.close()
 
@@ -77,9 +75,8 @@ async def test_it_takes_one_insert_however_many(database: Database, count: int) 
     assert [one.key for one in await stored(database)] == [str(number) for number in range(count)]
 
 
-async def test_a_transaction_has_its_number_before_its_place(postgresql_url: str, tmp_path: Path) -> None:
-    migrations.upgrade(postgresql_url, tmp_path)
-    database = Database(postgresql_url)
+async def test_a_transaction_has_its_number_before_its_place(migrated_postgresql_url: str) -> None:
+    database = Database(migrated_postgresql_url)
     async with database.transaction() as session:
         asked = (
             "SELECT attname FROM pg_attribute WHERE attrelid = 'stanchion_events'::regclass AND attnum > 0"
@@ -168,9 +165,8 @@ async def test_an_empty_log_is_let_be(database: Database) -> None:
     assert await trimmed(database) == 0
 
 
-async def test_one_trims_at_a_time(postgresql_url: str, tmp_path: Path) -> None:
-    migrations.upgrade(postgresql_url, tmp_path)
-    database = Database(postgresql_url)
+async def test_one_trims_at_a_time(migrated_postgresql_url: str) -> None:
+    database = Database(migrated_postgresql_url)
     await fill(database, 5)
 
     async def other(session: AsyncSession) -> None:

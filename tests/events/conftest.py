@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -10,7 +9,6 @@ from fastapi import Depends, FastAPI, Header
 from sqlalchemy import text
 
 from stanchion import Caller, Database
-from stanchion.database import migrations
 from stanchion.errors import handle_errors
 from stanchion.events import Change, Events, EventStream
 from stanchion.security import KeyGuard
@@ -65,9 +63,8 @@ def make(database: Database, **options: Any) -> Feeds:
 
 
 @pytest.fixture
-async def database(database_url: str, tmp_path: Path) -> AsyncIterator[Database]:
-    migrations.upgrade(database_url, tmp_path)
-    database = Database(database_url)
+async def database(migrated_url: str) -> AsyncIterator[Database]:
+    database = Database(migrated_url)
     async with database.engine.begin() as connection:
         await connection.execute(text("CREATE TABLE words (id INTEGER PRIMARY KEY, version INTEGER)"))
     yield database

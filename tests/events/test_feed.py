@@ -129,8 +129,8 @@ async def test_many_join_while_others_write(feeds: Feeds) -> None:
         assert arrived == whole[begin : begin + len(arrived)]
 
 
-async def test_each_process_gives_the_same(feeds: Feeds, database_url: str) -> None:
-    other = make(Database(database_url))
+async def test_each_process_gives_the_same(feeds: Feeds, migrated_url: str) -> None:
+    other = make(Database(migrated_url))
     async with following(feeds.app, WORDS) as here, following(other.app, WORDS) as there:
         for number in range(20):
             await (feeds, other)[number % 2].write(number)
@@ -144,10 +144,10 @@ async def test_each_process_gives_the_same(feeds: Feeds, database_url: str) -> N
 
 
 async def test_a_process_that_is_behind_tells_nothing_again(
-    feeds: Feeds, database_url: str, monkeypatch: pytest.MonkeyPatch
+    feeds: Feeds, migrated_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who comes from a process that was quicker has read what this one has yet to read."""
-    behind = make(Database(database_url), heartbeat=0.05)
+    behind = make(Database(migrated_url), heartbeat=0.05)
     may_read, read = asyncio.Event(), Reader._read
 
     async def held(self: Reader, gate: Gate) -> Batch:

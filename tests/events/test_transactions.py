@@ -21,8 +21,8 @@ SHORT = 0.3
 
 
 @pytest.fixture
-def database_url(postgresql_url: str) -> str:
-    return postgresql_url
+def migrated_url(migrated_postgresql_url: str) -> str:
+    return migrated_postgresql_url
 
 
 async def tell(feeds: Feeds, session: AsyncSession, key: str) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pytest
@@ -26,7 +25,7 @@ from tests.resource.conftest import Schema, Served
 
 import stanchion
 from stanchion import Caller, Database
-from stanchion.database import BigID, UTCDateTime, migrations, now
+from stanchion.database import BigID, UTCDateTime, now
 from stanchion.database.changes import COLUMNS, Event, event_of, events
 from stanchion.errors import handle_errors
 from stanchion.events import Events, UntoldWarning, Visibility
@@ -156,9 +155,8 @@ def make(database: Database) -> FastAPI:
 
 
 @pytest.fixture
-async def shop(database_url: str, tmp_path: Path) -> AsyncIterator[Served]:
-    migrations.upgrade(database_url, tmp_path)
-    database = Database(database_url)
+async def shop(migrated_url: str) -> AsyncIterator[Served]:
+    database = Database(migrated_url)
     tables = [SQLModel.metadata.tables[str(one.__tablename__)] for one in (Task, Plan)]
     async with database.engine.begin() as connection:
         await connection.run_sync(SQLModel.metadata.create_all, tables=tables)
