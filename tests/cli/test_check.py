@@ -17,6 +17,8 @@ from tests.cli.conftest import Call
 from tests.gate.report.samples import DISPROVEN, PROVEN, SUSPECTED, make_rule
 
 import stanchion.gate
+from stanchion.cli.check import _NEEDED
+from stanchion.cli.pages import Page, pages
 from stanchion.gate import (
     Finding,
     Kind,
@@ -74,6 +76,29 @@ def test_explain_prints_the_page(call: Call) -> None:
     for name in ("S04", "s04"):
         said = call("check", "explain", name)
         assert (said.status, said.out, said.err) == (0, f"{RULES['S04'].page}\n", "")
+
+
+WITHOUT_THE_EXTRA = """
+import sys
+
+for name in {needed}:
+    sys.modules[name] = None
+
+from stanchion.cli import main
+
+sys.argv = ["stanchion", "check", "explain", "S04"]
+main()
+"""
+
+
+def test_explain_needs_no_extra() -> None:
+    script = WITHOUT_THE_EXTRA.format(needed=(*_NEEDED, "hypothesis"))
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{RULES['S04'].page}\n", "")
+
+
+def test_the_pages_are_those_of_the_rules() -> None:
+    assert pages() == [Page(one.id, one.title, one.page) for one in all_rules()]
 
 
 def test_explain_knows_what_there_is(call: Call) -> None:
@@ -167,7 +192,7 @@ def test_the_extra_is_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> No
         return None if name in ("jinja2", "ruff") else find(name)
 
     monkeypatch.setattr("stanchion.cli.check.find_spec", without)
-    said = call("check", "explain", "S04")
+    said = call("check")
     expected = 'The gate needs more (jinja2, ruff): install Stanchion with its extra "check".\n'
     assert (said.status, said.out, said.err) == (2, "", expected)
 

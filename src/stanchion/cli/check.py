@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stanchion.cli.failure import Failure
+from stanchion.cli.pages import pages
 
 if TYPE_CHECKING:
     from stanchion.gate import Project, Report, Rule
@@ -90,14 +91,14 @@ def check(
 
     `stanchion check explain S04` prints the page of a rule.
     """
+    if target == "explain":
+        _explain(rule)
+        return
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise Failure(
             f'The gate needs more ({", ".join(missing)}): install Stanchion with its extra "check".',
             status=_NOT_CHECKED,
         )
-    if target == "explain":
-        _explain(rule)
-        return
     if rule:
         raise typer.BadParameter("a rule goes with explain alone, as in: stanchion check explain S04.")
     _refuse_what_cannot_be(allow or [], database_url, against, output)
@@ -196,18 +197,17 @@ def _explain(wanted: str) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from stanchion.gate import all_rules
-
-    found = next((one for one in all_rules() if one.id == wanted.upper()), None)
+    known = pages()
+    found = next((one for one in known if one.id == wanted.upper()), None)
     if found is None:
-        known = "\n".join(f"  {one.id}  {one.title}" for one in all_rules())
+        listed = "\n".join(f"  {one.id}  {one.title}" for one in known)
         problem = f"There is no rule {wanted!r}" if wanted else "Name a rule"
-        raise Failure(f"{problem}; there are:\n{known}", status=_NOT_CHECKED)
+        raise Failure(f"{problem}; there are:\n{listed}", status=_NOT_CHECKED)
     console = Console()
     if console.is_terminal:
-        console.print(Markdown(found.page))
+        console.print(Markdown(found.text))
     else:
-        typer.echo(found.page)
+        typer.echo(found.text)
 
 
 @contextmanager
