@@ -255,11 +255,11 @@ class Journey:
         schema = self._document.resolve(json_schema(self._document, operation) or {})
         made = self.body(operation)
         if operation.method != "PATCH" or not isinstance(made, dict):
-            return made or _first_text(self._document, schema, self._values)
-        return _first_text(self._document, schema, self._values) or made
+            return made or first_text(self._document, schema, self._values)
+        return first_text(self._document, schema, self._values) or made
 
 
-def _first_text(document: Document, schema: Mapping[str, Any], values: Values) -> dict[str, Any]:
+def first_text(document: Document, schema: Mapping[str, Any], values: Values) -> dict[str, Any]:
     """Return one field of text with a new value, or the first that there is."""
     properties = schema.get("properties", {})
     for name, part in properties.items():
