@@ -77,3 +77,14 @@ def test_c07_git_ignores_env(tmp_path: Path) -> None:
     assert missing(tmp_path, code) == []
     subprocess.run(["git", "-C", str(tmp_path), "add", "-f", ".env"], check=True)
     assert missing(tmp_path, code) == ["Git does not ignore .env."]
+
+
+def test_c07_git_ignores_env_where_no_variable_must_be_set(tmp_path: Path) -> None:
+    code = "class S(BaseSettings):\n    other: str = ''"
+    with pytest.raises(
+        NotChecked, match="no variable must be set: the code reads none by its name, and each"
+    ):
+        missing(tmp_path, code)
+    (tmp_path / ".env").write_text("OTHER=2\n")
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    assert missing(tmp_path, code) == ["Git does not ignore .env."]

@@ -4,7 +4,8 @@
 ## What it does
 Collects the variables that the code needs: `os.environ["NAME"]`, `os.getenv("NAME")`, and the fields of
 settings classes that have no default. Each must be in `.env.example`, a comment is enough. A `.env` beside it
-must be ignored by git.
+must be ignored by git. Where no variable must be set, and there is no `.env` in a repository, there is nothing
+to check.
 
 ## Why it is bad
 Whoever starts the backend elsewhere copies `.env.example`; what is not in it they learn from a traceback,
@@ -99,8 +100,12 @@ def incomplete_env_example(subject: Subject) -> Iterator[Finding]:
     """Compare what the code reads with what is written there."""
     modules = [module for module in subject.code if not module.is_aside]
     variables = [*reads(modules), *_required(modules)]
-    if not variables:
-        raise NotChecked("the code needs nothing from the environment", applies=False)
+    ignored = _is_ignored(subject.files.root) if (subject.files.root / ".env").is_file() else None
+    if not variables and ignored is None:
+        raise NotChecked(
+            "no variable must be set: the code reads none by its name, and each setting has a default",
+            applies=False,
+        )
     example = subject.files.read(_FILE)
     written = {name.casefold() for name in _VARIABLE.findall(example or "")}
     written |= {name.casefold() for name in _IN_THE_IMAGE.findall(subject.files.read("Dockerfile") or "")}
@@ -119,7 +124,7 @@ def incomplete_env_example(subject: Subject) -> Iterator[Finding]:
             evidence=_evidence(variable),
             advice=f"Add {name}= to {_FILE}, with a value that is no secret or with none.",
         )
-    if (subject.files.root / ".env").is_file() and _is_ignored(subject.files.root) is False:
+    if ignored is False:
         yield Finding(
             message="Git does not ignore .env.",
             verdict=Verdict.proven,
