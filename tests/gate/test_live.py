@@ -375,6 +375,13 @@ def test_it_signs_up_and_in(form: bool) -> None:
         assert first.credentials["email"] not in running.ask(operation).summary
 
 
+def test_each_users_key_has_a_name_of_its_own() -> None:
+    with served(with_accounts(form=False)) as running:
+        operation = next(one for one in running.document.operations if one.path == "/me")
+        lines = [running.live.send("GET", operation.path, headers=one.headers).curl for one in running.users]
+    assert [line.partition("Bearer ")[2] for line in lines] == ['\'"$API_KEY"', '\'"$OTHER_API_KEY"']
+
+
 def test_without_accounts_there_are_no_users() -> None:
     with served(FastAPI()) as running:
         assert running.who is None

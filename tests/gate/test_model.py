@@ -22,7 +22,7 @@ def broken(*severities: Severity, findings: tuple[Finding, ...] = (PROVEN,)) -> 
 @pytest.mark.parametrize(
     ("severities", "score"),
     [
-        ([], 100),
+        ([], None),
         ([MINOR], 97),
         ([MAJOR], 92),
         ([CRITICAL], 49),
@@ -36,7 +36,7 @@ def broken(*severities: Severity, findings: tuple[Finding, ...] = (PROVEN,)) -> 
         ([MAJOR] * 13, 0),
     ],
 )
-def test_the_score(severities: list[Severity], score: int) -> None:
+def test_the_score(severities: list[Severity], score: int | None) -> None:
     assert broken(*severities).score == score
 
 

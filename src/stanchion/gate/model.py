@@ -137,7 +137,7 @@ class Rule:
     page: str = field(repr=False, compare=False)
     """Markdown: What it does, Why it is bad, Example, Use instead."""
     turn: int = 0
-    """Those with a higher number run later: they leave the app's data in disorder."""
+    """Those with a higher number run later: they leave the app's data in disorder, or judge what was seen."""
     also: tuple[Line, ...] = ()
     """Other lines that it has a say in."""
 
@@ -210,8 +210,13 @@ class Report:
     """The matrix; empty where the app was not asked."""
 
     @property
-    def score(self) -> int:
-        """Return 0 to 100. Each rule with a proven finding costs; a critical one leaves at most 49."""
+    def score(self) -> int | None:
+        """Return 0 to 100; None where the app never ran, or no rule did.
+
+        Each rule with a proven finding costs; a critical one leaves at most 49.
+        """
+        if self.error or not self.verified:
+            return None
         broken = {result.rule for result in self.results if result.count(Verdict.proven)}
         left = 100 - sum(_COST[rule.severity] for rule in broken)
         if any(rule.severity is Severity.critical for rule in broken):

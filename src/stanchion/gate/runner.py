@@ -11,6 +11,7 @@ from stanchion.gate.process import AgentError
 from stanchion.gate.project import Project
 from stanchion.gate.rules import all_rules
 from stanchion.gate.running import Running
+from stanchion.gate.sign_in import OTHERS_KEY, OWN_KEY
 from stanchion.gate.site import Site
 from stanchion.gate.subject import Document, Subject
 from stanchion.gate.trial import Options, Trial
@@ -54,7 +55,10 @@ def _entry(subject: Subject) -> tuple[list[str], str]:
     if "running" not in vars(subject):
         return [], ""
     origin, refused = subject.running.entry
-    return [f"asked with {origin}: $API_KEY in the curl lines is a key like it"] if origin else [], refused
+    if not origin:
+        return [], refused
+    others = f", {OTHERS_KEY} another user's" if vars(subject.running).get("_users") else ""
+    return [f"asked with {origin}: {OWN_KEY} in the curl lines is a key like it{others}"], refused
 
 
 def _matrix(subject: Subject) -> tuple[Exercised, ...]:

@@ -8,7 +8,7 @@ from stanchion.gate.forms import encoded, example_of, form_of
 from stanchion.gate.journey import Journey, Resource
 from stanchion.gate.live import TOO_MANY, Exchange, Live
 from stanchion.gate.model import NotChecked
-from stanchion.gate.sign_in import Identity, SignIn, is_usually_limited
+from stanchion.gate.sign_in import OTHERS_KEY, Identity, SignIn, is_usually_limited
 from stanchion.gate.subject import Document, Operation
 from stanchion.gate.values import Values
 
@@ -48,7 +48,7 @@ class Running:
     @cached_property
     def _users(self) -> tuple[Identity, Identity] | None:
         first = self._sign_in.new_user("the first user")
-        second = first and self._sign_in.new_user("the second user")
+        second = first and self._sign_in.new_user("the second user", OTHERS_KEY)
         return (first, second) if first and second else None
 
     @property

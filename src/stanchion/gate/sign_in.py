@@ -11,6 +11,8 @@ from stanchion.gate.live import Exchange, Live
 from stanchion.gate.subject import Document, Operation
 from stanchion.gate.values import Values
 
+OWN_KEY, OTHERS_KEY = "$API_KEY", "$OTHER_API_KEY"
+"""What the curl lines name the key of whoever asks, and that of a second user."""
 _SIGN_UP = re.compile(r"(users?|accounts?|register|registration|sign-?_?up)/?$", re.IGNORECASE)
 _SIGN_IN = re.compile(
     r"(keys?|tokens?|login|log-in|sign-?_?in|sessions?|auth)(/jwt)?(/login)?/?$", re.IGNORECASE
@@ -99,7 +101,7 @@ class SignIn:
         for scheme in schemes(self._document).values():
             headers = header(scheme, secret)
             if self._is_let_in(headers):
-                self._hide(secret, headers)
+                self._hide(secret, headers, OWN_KEY)
                 return Identity("the given key", headers, origin)
         return None
 
@@ -112,8 +114,11 @@ class SignIn:
                     return identity
         return None
 
-    def new_user(self, name: str) -> Identity | None:
-        """Sign up and in, where the document has operations for it; None where it has not."""
+    def new_user(self, name: str, shown: str = OWN_KEY) -> Identity | None:
+        """Sign up and in, where the document has operations for it; None where it has not.
+
+        `shown` is the name by which the curl lines have the user's key.
+        """
         for sign_up in self._like(_SIGN_UP):
             body = self._body(sign_up)
             if not isinstance(body, dict) or not any("password" in field for field in body):
@@ -124,12 +129,12 @@ class SignIn:
             logins = [str(body[one]) for one in ("username", "email", "login") if body.get(one)]
             for sign_in in self._like(_SIGN_IN):
                 for login in logins or [""]:
-                    headers = self._signed_in(sign_in, login, body)
+                    headers = self._signed_in(sign_in, login, body, shown)
                     if headers:
                         origin = f"{sign_up.name}, then {sign_in.name}"
                         return Identity(name, headers, origin, body, sign_up, sign_in, login)
             for login in logins:
-                if headers := self._let_in(f"{login}:{_password(body)}", "basic"):
+                if headers := self._let_in(f"{login}:{_password(body)}", shown, "basic"):
                     return Identity(name, headers, f"{sign_up.name}, and HTTP Basic", body)
         return None
 
@@ -147,7 +152,9 @@ class SignIn:
             return None
         return self._live.send("POST", operation.path, json_body={**body, **known})
 
-    def _signed_in(self, operation: Operation, login: str, account: Mapping[str, Any]) -> dict[str, str]:
+    def _signed_in(
+        self, operation: Operation, login: str, account: Mapping[str, Any], shown: str
+    ) -> dict[str, str]:
         answer = self.attempt(operation, login, account)
         if answer is None:
             return {}
@@ -155,20 +162,20 @@ class SignIn:
         secret = next((given[one] for one in _GIVEN if isinstance(given.get(one), str)), "")
         if answer.status not in (200, 201) or not secret:
             return {}
-        return self._let_in(secret)
+        return self._let_in(secret, shown)
 
-    def _let_in(self, secret: str, kind: str = "") -> dict[str, str]:
+    def _let_in(self, secret: str, shown: str, kind: str = "") -> dict[str, str]:
         """Return the headers with which some scheme, or some of this kind, takes the secret."""
         for scheme in schemes(self._document).values():
             headers = header(scheme, secret)
             if kind in ("", str(scheme.get("scheme", "")).lower()) and self._is_let_in(headers):
-                self._hide(secret, headers)
+                self._hide(secret, headers, shown)
                 return headers
         return {}
 
-    def _hide(self, secret: str, headers: Mapping[str, str]) -> None:
+    def _hide(self, secret: str, headers: Mapping[str, str], shown: str) -> None:
         basic = [value[6:] for value in headers.values() if value.startswith("Basic ")]
-        self._live.secrets |= dict.fromkeys((secret, *basic), "$API_KEY")
+        self._live.secrets |= dict.fromkeys((secret, *basic), shown)
 
     def _is_let_in(self, headers: Mapping[str, str]) -> bool:
         """Tell whether an operation that refuses others takes this key."""

@@ -130,6 +130,21 @@ def test_the_figures_and_the_checklist_are_there() -> None:
     assert [text for text in page.texts["article"] if "S01" in text] == page.texts["article"][:1]
 
 
+def test_it_leads_with_what_was_verified() -> None:
+    page = Page(to_html(FULL))
+    lead = "71 % of the rules that apply verified; score 49 of 100 by them"
+    assert page.texts["title"] == [f"{lead}: {FULL.target}"]
+    assert f"{lead}." in page.texts["p"][0]
+
+
+def test_what_never_ran_has_no_score() -> None:
+    page = Page(to_html(replace(FULL, error="cannot be imported: KeyError")))
+    text = " ".join(page.texts["body"][0].split())
+    assert page.texts["title"][0].startswith("No score; ")
+    assert "– no score" in text  # noqa: RUF001 (the page's dash)
+    assert "of 100" not in text
+
+
 def test_an_empty_report_claims_nothing() -> None:
     text = " ".join(Page(to_html(EMPTY)).texts["body"][0].split())
     assert "Nothing could be checked." in text

@@ -7,7 +7,7 @@ import pytest
 from tests.gate.report.samples import EMPTY, FULL, LONG, PROVEN, SUSPECTED, make_rule
 
 from stanchion.gate import Line, Report
-from stanchion.gate.report import fingerprint, to_json
+from stanchion.gate.report import fingerprint, to_json, to_sarif
 
 RULE = make_rule("S04", Line.keys)
 
@@ -28,6 +28,14 @@ def test_the_keys_are_those_that_are_documented() -> None:
         content["results"][0]["findings"][0],
     ):
         assert [key for key in one if f"`{key}`" not in to_json.__doc__] == []
+
+
+@pytest.mark.parametrize("report", [replace(FULL, error="cannot be imported: KeyError"), EMPTY])
+def test_what_never_ran_has_no_score(report: Report) -> None:
+    content = json.loads(to_json(report))
+    assert "score" in content
+    assert content["score"] is None
+    assert json.loads(to_sarif(report))["runs"][0]["properties"]["score"] is None
 
 
 def test_the_checklist_and_the_results_are_whole() -> None:

@@ -22,8 +22,20 @@ def shown(report: Report, *, width: int = 80, encoding: str = "utf-8", terminal:
 
 
 def test_the_last_line_sums_it_up() -> None:
-    expected = "Score 49 of 100; 71 % of the rules that apply verified; 2 proven, 1 suspected; 4.1 s"
-    assert shown(FULL).splitlines()[-1] == expected
+    ran = Result(make_rule("S04", Line.keys))
+    for results, expected in (
+        ((ran,), "Score 100 of 100; 100 % of the rules that apply verified; 0 proven, 0 suspected"),
+        (
+            FULL.results,
+            "71 % of the rules that apply verified; score 49 of 100 by them; 2 proven, 1 suspected",
+        ),
+        (
+            (ran, Result(make_rule("D01", Line.pooled), reason="there is no source")),
+            "Nothing wrong found in the 50 % that could be verified of the rules that apply; "
+            "score 100 of 100 by them; 0 proven, 0 suspected",
+        ),
+    ):
+        assert shown(replace(FULL, results=results)).splitlines()[-1] == f"{expected}; 4.1 s"
 
 
 def test_each_line_of_the_checklist_has_a_mark_and_a_word() -> None:

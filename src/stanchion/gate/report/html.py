@@ -9,7 +9,7 @@ from markupsafe import Markup
 from stanchion.gate.model import Finding, Report, Verdict
 from stanchion.gate.report.checklist import State, checklist, mark, sections, unchecked, unruled
 from stanchion.gate.report.findings import groups
-from stanchion.gate.report.text import cut, doubt, exercised, own_version, percent, place, visible
+from stanchion.gate.report.text import cut, doubt, exercised, own_version, percent, place, verified, visible
 
 _TEMPLATE = Path(__file__).with_name("html.jinja")
 
@@ -24,6 +24,7 @@ def to_html(report: Report) -> str:
             report=report,
             version=own_version(),
             verified=percent(report.verified),
+            lead=verified(report),
             counts={verdict.value: report.count(verdict) for verdict in Verdict},
             tone=_tone(report),
             passed=sum(entry.state in (State.passed, State.noted) for entry in entries),
@@ -54,7 +55,7 @@ def _finalize(value: Any) -> Any:
 
 
 def _tone(report: Report) -> str:
-    if doubt(report):
+    if report.score is None:
         return "unknown"
     return "good" if report.score >= 90 else "fair" if report.score >= 50 else "bad"
 

@@ -15,7 +15,8 @@ def to_json(report: Report) -> str:
 
     - `version`: of Stanchion; `target`: what was checked; `notes`: what was done to make it run;
       `error`: why the app never ran (`cannot be imported: ...`, `does not start: ...`), or empty.
-    - `score`: 0 to 100; `verified`: which part of the rules that apply ran, 0 to 1; `seconds`.
+    - `score`: 0 to 100, or null where the app never ran or no rule did; `verified`: which part of the
+      rules that apply ran, 0 to 1; `seconds`.
     - `checklist`: every line in order: `line` (its name), `section`, `text`, `verdict` (proven,
       suspected, passed, noted, partly, not checked, nothing to check), `rules` (ids), `reasons` (why some did
       not run).

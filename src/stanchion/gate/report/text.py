@@ -44,11 +44,23 @@ def percent(part: float) -> int:
 
 def summary(report: Report) -> str:
     """Return the report in one line."""
-    score = f"Score {report.score} of 100" if report.verified and not report.error else "No score"
+    found = f"{report.count(Verdict.proven)} proven, {report.count(Verdict.suspected)} suspected"
+    return f"{verified(report)}; {found}; {report.seconds:.1f} s"
+
+
+def verified(report: Report) -> str:
+    """Return the score with what it is of; where rules could not run, what was verified comes first."""
+    part = percent(report.verified)
+    whole = f"{part} % of the rules that apply verified"
+    if report.score is None:
+        return f"No score; {whole}"
+    score = f"score {report.score} of 100"
+    if report.verified == 1:
+        return f"{score.capitalize()}; {whole}"
+    if report.count(Verdict.proven) or report.count(Verdict.suspected):
+        return f"{whole}; {score} by them"
     return (
-        f"{score}; {percent(report.verified)} % of the rules that apply verified; "
-        f"{report.count(Verdict.proven)} proven, {report.count(Verdict.suspected)} suspected; "
-        f"{report.seconds:.1f} s"
+        f"Nothing wrong found in the {part} % that could be verified of the rules that apply; {score} by them"
     )
 
 
