@@ -2,7 +2,9 @@
 
 import os
 import re
+import socket
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -125,3 +127,28 @@ def test_an_interpreter_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> N
         assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (1, "", 1)
         assert words in ran.stderr
         assert not (tmp_path / ".dev").exists()
+
+
+def test_a_taken_port_is_advised_as_the_script_is_called(tmp_path: Path) -> None:
+    """`stanchion dev` is not what was typed, and not on the person's PATH."""
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / "run_dev.sh").write_text((ROOT / "scripts" / "run_dev.sh").read_text())
+    (scripts / "environment.sh").write_text('root=$PWD PATH=$root/bin:$PATH\nmkdir "$root/.dev"\n')
+    command = tmp_path / "bin" / "stanchion"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m stanchion.cli "$@"\n')
+    command.chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        ran = subprocess.run(
+            ["bash", "scripts/run_dev.sh"],
+            cwd=tmp_path,
+            env={**os.environ, "PORT": str(port)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    advice = f"Port {port} is taken: try `PORT={port + 1} scripts/run_dev.sh`.\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", advice)

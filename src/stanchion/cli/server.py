@@ -2,6 +2,7 @@
 
 import errno
 import multiprocessing
+import os
 import signal
 import socket
 import sys
@@ -24,12 +25,16 @@ from stanchion.cli.process import REFUSED, AppConfig
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a person may write, to be printed
 
 
+_SCRIPT = "STANCHION_STARTED_BY"
+"""A script that hands over to the command sets it to what the person has typed."""
+
+
 def listen(host: str, port: int, *, command: str) -> socket.socket:
     """Bind the port and listen on it. Raises Failure where it is taken, or the address not ours."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as exc:
-        raise Failure(f"HOST {host!r} is no address: try `stanchion {command} --host 127.0.0.1`.") from exc
+        raise Failure(f"HOST {host!r} is no address: try {_again(command, HOST='127.0.0.1')}.") from exc
     # A name such as localhost has two addresses; IPv4 is what everything speaks.
     family, kind, protocol, _, address = min(found, key=lambda info: info[0] != socket.AF_INET)
     listener = socket.socket(family, kind, protocol)
@@ -93,14 +98,23 @@ def _config(app_dir: Path, *, announcement: str = "", **options: Any) -> AppConf
     return config
 
 
+def _again(command: str, **settings: object) -> str:
+    """Return what to type instead: the command with its options, or its script with its variables."""
+    script = os.environ.get(_SCRIPT)
+    if script:
+        return f"`{' '.join(f'{name}={value}' for name, value in settings.items())} {script}`"
+    options = " ".join(f"--{name.lower()} {value}" for name, value in settings.items())
+    return f"`stanchion {command} {options}`"
+
+
 def _not_bound(exc: OSError, host: str, port: int, command: str) -> str:
     other = port + 1 if port < 65535 else 8000
     if exc.errno == errno.EADDRINUSE:
-        return f"Port {port} is taken: try `stanchion {command} --port {other}`."
+        return f"Port {port} is taken: try {_again(command, PORT=other)}."
     if exc.errno == errno.EACCES:
-        return f"Port {port} is only for the administrator: try `stanchion {command} --port 8000`."
+        return f"Port {port} is only for the administrator: try {_again(command, PORT=8000)}."
     reason = f"{host} is no address of this machine ({exc.strerror})"
-    return f"{reason}: try `stanchion {command} --host 127.0.0.1`."
+    return f"{reason}: try {_again(command, HOST='127.0.0.1')}."
 
 
 def _environments(directories: list[Path]) -> list[Path]:

@@ -4,8 +4,8 @@
 ## What it does
 Collects the variables that the code needs: `os.environ["NAME"]`, `os.getenv("NAME")`, and the fields of
 settings classes that have no default. Each must be in `.env.example`, a comment is enough. A `.env` beside it
-must be ignored by git. Where no variable must be set, and there is no `.env` in a repository, there is nothing
-to check.
+must be ignored by git. Where no variable must be set, and there is no repository with a `.env`, there is
+nothing to check.
 
 ## Why it is bad
 Whoever starts the backend elsewhere copies `.env.example`; what is not in it they learn from a traceback,
