@@ -12,6 +12,7 @@ import structlog
 from tests.jobs.conftest import PATIENCE, Office, effects
 
 from stanchion.database import Database, DatabaseBusyError, now
+from stanchion.errors import InvalidError, NotFoundError, UnavailableError
 from stanchion.jobs import GiveUpError, JobContext, JobFunction, Jobs, Status, Worker, endings, leases
 from stanchion.jobs.run import _pause
 from stanchion.jobs.store import plant
@@ -157,6 +158,44 @@ async def test_giving_up_and_leaving(office: Office, error: BaseException) -> No
     assert ran == (1 if isinstance(error, GiveUpError) else 2)
     assert job.error is not None
     assert job.error.type == type(error).__name__
+
+
+@pytest.mark.parametrize(
+    ("error", "details"),
+    [
+        (GiveUpError("Line 3 is bad.", [3]), [3]),
+        (
+            InvalidError("Line 3 is bad.", loc=("body", 3)),
+            {"errors": [{"loc": ["body", 3], "msg": "Line 3 is bad.", "type": "value_error"}]},
+        ),
+        (NotFoundError("Line 3 is bad."), None),
+    ],
+)
+async def test_what_is_refused_fails_at_once_and_is_no_fault(
+    office: Office, error: Exception, details: object
+) -> None:
+    @office.jobs.job(max_attempts=3)
+    async def refuse() -> None:
+        raise error
+
+    job_id = await office.enqueue(refuse)
+    with structlog.testing.capture_logs() as logged:
+        assert await office.worker().run_due() == 1
+    job = await office.get(job_id)
+    assert job.error is not None
+    assert (job.status, job.error.message, job.error.details) == (Status.failed, "Line 3 is bad.", details)
+    (line,) = [one for one in logged if one["event"] == "job_failed"]
+    assert (line["log_level"], line["reason"], line["exc_info"]) == ("warning", "Line 3 is bad.", None)
+
+
+async def test_a_domain_error_that_passes_is_tried_again(office: Office) -> None:
+    @office.jobs.job(max_attempts=2, backoff=0.0)
+    async def refuse() -> None:
+        raise UnavailableError
+
+    job_id = await office.enqueue(refuse)
+    assert await office.worker().run_due() == 2
+    assert (await office.get(job_id)).attempt == 2
 
 
 async def test_the_details_of_giving_up(office: Office) -> None:

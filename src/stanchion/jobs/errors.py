@@ -18,5 +18,9 @@ class GiveUpError(Exception):
         self.details = details
 
 
+class ResultError(ValueError):
+    """What the job's function returned has no form in JSON."""
+
+
 class LeaseLostError(Exception):
     """The job is another worker's by now, or was cancelled: what this run did is rolled back."""

@@ -5,6 +5,7 @@ from types import TracebackType
 
 from pydantic_core import to_jsonable_python
 
+from stanchion.errors import DomainError
 from stanchion.jobs.errors import GiveUpError
 from stanchion.jobs.record import Failure
 from stanchion.logging import redact
@@ -29,9 +30,22 @@ def failure_of(exc: BaseException) -> Failure:
         return Failure(type(exc).__name__, f"What it says cannot be told ({type(fault).__name__}).", "")
 
 
+def is_refusal(exc: BaseException) -> bool:
+    """Tell whether it is no fault of the backend's, and no further attempt can help: its message says why.
+
+    That is `GiveUpError`, and a domain error, but for what passes (`Retry-After`) or is a 500.
+    """
+    if isinstance(exc, DomainError):
+        return exc.status < 500 and "Retry-After" not in exc.headers
+    return isinstance(exc, GiveUpError)
+
+
 def _told(exc: BaseException) -> Failure:
     own = traceback.TracebackException(type(exc), exc, _own(exc.__traceback__))
-    details = to_jsonable_python(exc.details, fallback=str) if isinstance(exc, GiveUpError) else None
+    given = exc.details if isinstance(exc, GiveUpError) else None
+    if isinstance(exc, DomainError):
+        given = exc.extensions or None
+    details = to_jsonable_python(given, fallback=str)
     safe = redact(None, "", {"message": str(exc), "trace": "".join(own.format()), "details": details})
     return Failure(
         type=type(exc).__name__,

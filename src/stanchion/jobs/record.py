@@ -14,7 +14,7 @@ from stanchion.jobs.table import Status
 class Failure:
     """Why an attempt failed: the exception's type, its message, its traceback in the job's function.
 
-    `details` are those of a GiveUpError.
+    `details` are those of a GiveUpError, or what a domain error adds to its problem.
     """
 
     type: str

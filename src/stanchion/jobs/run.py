@@ -14,8 +14,8 @@ from stanchion.database import Database
 from stanchion.jobs import endings
 from stanchion.jobs.context import JobContext
 from stanchion.jobs.endings import Ending, How
-from stanchion.jobs.errors import ArgumentsError, GiveUpError, LeaseLostError
-from stanchion.jobs.failing import failure_of
+from stanchion.jobs.errors import ArgumentsError, LeaseLostError, ResultError
+from stanchion.jobs.failing import failure_of, is_refusal
 from stanchion.jobs.function import JobFunction
 from stanchion.jobs.leases import Lease
 from stanchion.jobs.record import Failure
@@ -110,7 +110,7 @@ class Run:
             try:
                 return None if result is None else to_json(result, inf_nan_mode="constants").decode()
             except PydanticSerializationError as exc:
-                raise GiveUpError(f"What {self.function.name} returned has no form in JSON.") from exc
+                raise ResultError(f"What {self.function.name} returned has no form in JSON.") from exc
         raise TimeoutError(f"It took longer than {timeout} seconds.").with_traceback(where)
 
     def _cut_short(self, exc: BaseException) -> Ending | None:
@@ -120,18 +120,19 @@ class Run:
         return self._failed(exc) if self.reason is None else self._ending(self.reason)
 
     def _failed(self, exc: BaseException) -> Ending:
-        is_final = (
-            isinstance(exc, GiveUpError | ArgumentsError) or self.lease.attempt >= self.lease.max_attempts
-        )
+        is_refused = is_refusal(exc)
+        is_hopeless = is_refused or isinstance(exc, ArgumentsError | ResultError)
+        is_final = is_hopeless or self.lease.attempt >= self.lease.max_attempts
         retry_in = None if is_final else _pause(self.function.rules.backoff, self.lease.attempt)
         error = failure_of(exc)
-        tell = log.error if is_final else log.warning
+        is_fault = is_final and not is_refused
+        tell = log.error if is_fault else log.warning
         tell(
             "job_failed" if is_final else "job_retried",
             error=error.type,
             reason=error.message,
             retry_in=retry_in and round(retry_in, 1),
-            exc_info=exc if is_final else None,
+            exc_info=exc if is_fault else None,
         )
         return self._ending(How.failed, error=error, retry_in=retry_in)
 
