@@ -220,12 +220,14 @@ def test_list_show_cancel_and_retry(ready: Path, call: Any) -> None:
         "today",
     ]
     listed = call("jobs", "list").out.strip().splitlines()[2:]
-    assert [one.split()[:5] for one in listed] == [
-        ["2", "fail", "mail", "failed", "1/1"],
-        ["1", "add", "default", "queued", "0/1"],
+    assert [one.split() for one in listed] == [
+        ["2", "fail", "failed", "1/1", "33", "%", "2026-01-01", "00:00", "UTC"],
+        ["1", "add", "queued", "0/1", "2026-01-01", "00:00", "UTC"],
     ]
     assert len(call("jobs", "list", "--status", "queued", "--name", "add").out.strip().splitlines()) == 3
     shown = call("jobs", "show", "2").out
+    assert "queue:      mail\n" in shown
+    assert "finished:   2026-01-02 00:00 UTC\n" in shown
     assert (
         "arguments:  {}\nresult:     [1]\nerror:      ValueError: not�[2J today\n            but soon\n"
         in shown
@@ -241,3 +243,28 @@ def test_list_show_cancel_and_retry(ready: Path, call: Any) -> None:
     assert call("jobs", "cancel", "1").err.startswith("Job 1 is not there, or is over")
     assert call("jobs", "retry", "1", "3").status == 1
     assert (status(1), status(2)) == ("cancelled", "cancelled"), "all of them, or none"
+
+
+def test_a_list_of_jobs_fits_a_terminal(ready: Path, call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "send_the_newsletter_to_everybody_who_has_asked_for_it"
+    put(name, queue="newsletters-of-the-week")
+    sql(
+        "UPDATE stanchion_jobs SET id = 123456, status = 'cancelled', attempt = 10, max_attempts = 10,"
+        " done = 123456789, total = 987654321"
+    )
+    for variable, value in (
+        ("TTY_COMPATIBLE", "1"),
+        ("FORCE_COLOR", "1"),
+        ("COLUMNS", "80"),
+        ("TERM", "dumb"),
+    ):
+        monkeypatch.setenv(variable, value)
+    lines = call("jobs", "list").out.rstrip().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in "".join(lines)
+    assert lines[1].split()[0] == "id"
+    first = next(line for line in lines if "123456" in line)
+    assert first.split()[0] == "123456"
+    assert first.split()[2:] == ["cancelled", "10/10", "12", "%", "2026-01-01", "00:00", "UTC"]
+    rows = lines[lines.index(first) :]
+    assert "".join(line[8 : first.index("cancelled")].strip() for line in rows) == name

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stanchion.jobs import Job
 
 _LARGEST_ID = 2**63 - 1
-_HEADINGS = ("id", "job", "queue", "status", "attempt", "progress", "created", "due", "finished")
+_HEADINGS = ("id", "job", "status", "attempt", "progress", "created")
 
 jobs = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="List, show, retry and cancel background jobs."
@@ -55,9 +55,12 @@ def list_(
     limit: Limit = 50,
     app_dir: AppDir = Path(),
 ) -> None:
-    """List jobs, newest first."""
+    """List jobs, newest first; `show` has all of one."""
     found = _found(status or [], queue, name, limit, app_dir)
-    show(_HEADINGS, map(_cells, found), empty="No jobs.")
+    rows = (
+        (job.id, job.name, _status(job), _attempt(job), _share(job), minute(job.created_at)) for job in found
+    )
+    show(_HEADINGS, rows, empty="No jobs.", wrapped="job")
 
 
 @jobs.command()
@@ -91,7 +94,7 @@ def show_(job_id: JobId, app_dir: AppDir = Path()) -> None:
     job = in_transaction(work, app_dir)
     if job is None:
         raise Failure(f"There is no job {job_id}: `stanchion jobs list` shows them.")
-    pairs = [*zip(_HEADINGS, _cells(job), strict=True), ("worker", job.worker or "")]
+    pairs = [*_pairs(job), ("worker", job.worker or "")]
     if job.unique_key is not None:
         pairs.append(("unique key", job.unique_key))
     if job.message is not None:
@@ -163,16 +166,31 @@ def _lines_of(error: "Error") -> list[str]:
     return f"{error.type}: {error.message}".splitlines()
 
 
-def _cells(job: "Job") -> tuple[str, ...]:
-    progress = "" if job.done is None else f"{job.done}" if job.total is None else f"{job.done}/{job.total}"
-    return (
-        str(job.id),
-        job.name,
-        job.queue,
-        "cancelling" if job.cancel_requested and job.status.value == Shown.running else job.status,
-        f"{job.attempt}/{job.max_attempts}",
-        progress,
-        minute(job.created_at),
-        minute(job.due_at) if job.status.value == Shown.queued else "",
-        minute(job.finished_at),
-    )
+def _pairs(job: "Job") -> list[tuple[str, str]]:
+    told = "" if job.done is None else f"{job.done}" if job.total is None else f"{job.done}/{job.total}"
+    return [
+        ("id", str(job.id)),
+        ("job", job.name),
+        ("queue", job.queue),
+        ("status", _status(job)),
+        ("attempt", _attempt(job)),
+        ("progress", told),
+        ("created", minute(job.created_at)),
+        ("due", minute(job.due_at) if job.status.value == Shown.queued else ""),
+        ("finished", minute(job.finished_at)),
+    ]
+
+
+def _status(job: "Job") -> str:
+    return "cancelling" if job.cancel_requested and job.status.value == Shown.running else job.status
+
+
+def _attempt(job: "Job") -> str:
+    return f"{job.attempt}/{job.max_attempts}"
+
+
+def _share(job: "Job") -> str:
+    """Return how far it is in a few characters: percents, where it is known of how much."""
+    if job.done is None or not job.total:
+        return "" if job.done is None else f"{job.done:,}"
+    return f"{100 * job.done // job.total} %"

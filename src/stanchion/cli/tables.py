@@ -21,7 +21,8 @@ def show(
     console = Console(highlight=False, markup=False)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, no_wrap=heading != wrapped or not console.is_terminal)
+        is_wrapped = heading == wrapped and console.is_terminal
+        table.add_column(heading, no_wrap=not is_wrapped, overflow="fold" if is_wrapped else "ellipsis")
     for row in rows:
         table.add_row(*map(_plain, row))
     if not table.rows:
