@@ -125,9 +125,10 @@ class ActionResponse(Schema):
     id: int = Field(examples=[12])
     name: str = Field(examples=["build_export"])
     status: Status = Field(description="`done`, `failed` and `cancelled` are the end.", examples=["done"])
-    done: int | None = Field(description="How far it is: in todos, or in the bytes of a file.", examples=[3])
+    done: int | None = Field(description="How far it is, in `unit`.", examples=[3])
     total: int | None = Field(description="Of how many, where that is known.", examples=[3])
-    message: str | None = Field(description="What it is doing.", examples=["Writing"])
+    unit: Literal["todos", "bytes"] = Field(description="What `done` and `total` count.")
+    message: str | None = Field(description="What it is doing, until it is done.", examples=["Writing"])
     affected: int | None = Field(description="How many todos it reached, in the end.", examples=[3])
     file_id: int | None = Field(description="The file that it made.", examples=[9])
     error: str | None = Field(description="Why it failed.", examples=[None])
@@ -147,7 +148,8 @@ class ActionResponse(Schema):
             status=job.status,
             done=job.done,
             total=job.total,
-            message=job.message,
+            unit="bytes" if job.name == "import_file" else "todos",
+            message=None if job.status is Status.done else job.message,
             affected=outcome.get("affected"),
             file_id=outcome.get("file_id"),
             error=gave_up.message if gave_up else "It could not be done." if failure else None,

@@ -70,6 +70,7 @@ async def test_completed_todos_are_archived(
     action = await act(anyone, ada, name="archive_completed")
     assert (action["name"], action["status"], action["error"]) == ("archive_completed", "done", None)
     assert (action["affected"], action["done"], action["total"]) == (3, 3, 3)
+    assert (action["unit"], action["message"]) == ("todos", None)
     assert action["finished_at"] >= action["created_at"]
     assert await todos_of(anyone, ada, archived="false") == [("four", "active", False)]
     assert [title for title, *_ in await todos_of(anyone, ada, archived="true")] == ["one", "two", "three"]
@@ -96,7 +97,8 @@ async def test_a_file_is_imported(anyone: httpx2.AsyncClient, ada: Headers, bob:
     file_id = await send(anyone, ada, GOOD)
     action = await act(anyone, ada, name="import_file", file_id=file_id)
     assert (action["status"], action["affected"]) == ("done", 2)
-    assert (action["done"], action["total"], action["message"]) == (len(GOOD), len(GOOD), "Reading")
+    assert (action["done"], action["total"], action["unit"]) == (len(GOOD), len(GOOD), "bytes")
+    assert action["message"] is None
     assert await todos_of(anyone, ada) == [("one", "active", False), ("two", "completed", True)]
     table = await send(anyone, ada, b"title\r\nthree\r\n", "csv")
     assert (await act(anyone, ada, name="import_file", file_id=table))["affected"] == 1
