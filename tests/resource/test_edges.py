@@ -1,6 +1,5 @@
 """Models, schemas and hooks that are not the usual ones: what is stored, whose it is, and what is told."""
 
-import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
@@ -24,6 +23,7 @@ from stanchion.idempotency import Idempotency
 from stanchion.idempotency.store import metadata as replies
 from stanchion.resource.hooks import conditions
 from stanchion.signing import sign_with
+from stanchion.testing import client
 
 pytestmark = pytest.mark.anyio
 
@@ -412,9 +412,27 @@ async def test_a_row_that_may_not_go(desk: Served) -> None:
             await session.execute(delete(Parcel))
 
 
+def forgetful() -> None: ...
+
+
 def test_a_condition_is_what_scope_returns() -> None:
     condition: ColumnElement[bool] = col(Task.shelf) == "new"
-    assert conditions(condition) == [condition]
-    for wrong in (None, True, "new", [condition, None]):
-        with pytest.raises(TypeError, match=re.escape("`scope` returned no condition")):
-            conditions(wrong)
+    assert conditions(Task, forgetful, condition) == [condition]
+    assert conditions(Task, forgetful, ()) == []
+    for wrong, kind in ((None, "NoneType"), (True, "bool"), ("new", "str"), ([condition, None], "NoneType")):
+        said = f"forgetful, the scope of Task, returned {kind} where a condition on its rows is wanted"
+        with pytest.raises(TypeError, match=said):
+            conditions(Task, forgetful, wrong)
+
+
+async def test_a_scope_that_forgets_to_answer_shows_nothing(desk: Served) -> None:
+    class Resource(stanchion.Resource[Any]):
+        session = desk.database.get_session
+
+    resource = Resource(Task, response=TaskResponse, scope=forgetful)
+    app = FastAPI()
+    app.include_router(resource.router(prefix="/tasks"))
+    async with client(app) as caller:
+        for path in ("/tasks", "/tasks/1"):
+            with pytest.raises(TypeError, match="forgetful, the scope of Task, returned NoneType"):
+                await caller.get(path)

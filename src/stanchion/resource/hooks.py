@@ -78,7 +78,7 @@ class Hooks(Generic[Row]):
 
     def _access(self, found: dict[str, Any], *, with_deleted: bool) -> Access[Row]:
         caller = found.get("caller")
-        scope = conditions(found["scope"]) if self.scope is not None else []
+        scope = [] if self.scope is None else conditions(self.table.model, self.scope, found["scope"])
         values, changes = (self._filled(found.get(name)) for name in ("values", "update_values"))
         if self.owner:
             assert caller is not None  # a resource with an owner has a dependency that says who asks
@@ -137,9 +137,14 @@ def _parameters(**dependencies: Dependency | None) -> dict[str, Any]:
     return {name: Annotated[Any, Depends(one)] for name, one in dependencies.items() if one is not None}
 
 
-def conditions(scope: Any) -> list[ColumnElement[bool]]:
+def conditions(model: type[Any], scope: Dependency, answer: Any) -> list[ColumnElement[bool]]:
     """Return what a `scope` answered. Raises TypeError for None: a forgotten branch shows no rows."""
-    found = list(scope) if isinstance(scope, list | tuple) else [scope]
-    if not all(isinstance(one, ColumnElement) for one in found):
-        raise TypeError("`scope` returned no condition: for all rows return `()`.")
+    found = list(answer) if isinstance(answer, list | tuple) else [answer]
+    for one in found:
+        if not isinstance(one, ColumnElement):
+            name = getattr(scope, "__qualname__", type(scope).__qualname__)
+            raise TypeError(
+                f"{name}, the scope of {model.__name__}, returned {type(one).__name__} where a condition "
+                "on its rows is wanted: for all of them return `()`, for none `sqlalchemy.false()`."
+            )
     return found
