@@ -184,6 +184,7 @@ async def test_what_is_refused_fails_at_once_and_is_no_fault(
     job = await office.get(job_id)
     assert job.error is not None
     assert (job.status, job.error.message, job.error.details) == (Status.failed, "Line 3 is bad.", details)
+    assert job.error.is_refusal
     (line,) = [one for one in logged if one["event"] == "job_failed"]
     assert (line["log_level"], line["reason"], line["exc_info"]) == ("warning", "Line 3 is bad.", None)
 
@@ -195,7 +196,9 @@ async def test_a_domain_error_that_passes_is_tried_again(office: Office) -> None
 
     job_id = await office.enqueue(refuse)
     assert await office.worker().run_due() == 2
-    assert (await office.get(job_id)).attempt == 2
+    job = await office.get(job_id)
+    assert job.error is not None
+    assert (job.status, job.attempt, job.error.is_refusal) == (Status.failed, 2, False)
 
 
 async def test_the_details_of_giving_up(office: Office) -> None:

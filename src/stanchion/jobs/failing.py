@@ -52,6 +52,7 @@ def _told(exc: BaseException) -> Failure:
         message=safe["message"][:_MESSAGE],
         trace=_shortened(safe["trace"]),
         details=safe["details"],
+        is_refusal=is_refusal(exc),
     )
 
 

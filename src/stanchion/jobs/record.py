@@ -14,13 +14,15 @@ from stanchion.jobs.table import Status
 class Failure:
     """Why an attempt failed: the exception's type, its message, its traceback in the job's function.
 
-    `details` are those of a GiveUpError, or what a domain error adds to its problem.
+    `details` are those of a GiveUpError, or what a domain error adds to its problem; of these two
+    `is_refusal` is true, and the message is for whoever has asked for the job.
     """
 
     type: str
     message: str
     trace: str
     details: Any = None
+    is_refusal: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from stanchion.jobs import endings
 from stanchion.jobs.context import JobContext
 from stanchion.jobs.endings import Ending, How
 from stanchion.jobs.errors import ArgumentsError, LeaseLostError, ResultError
-from stanchion.jobs.failing import failure_of, is_refusal
+from stanchion.jobs.failing import failure_of
 from stanchion.jobs.function import JobFunction
 from stanchion.jobs.leases import Lease
 from stanchion.jobs.record import Failure
@@ -120,12 +120,11 @@ class Run:
         return self._failed(exc) if self.reason is None else self._ending(self.reason)
 
     def _failed(self, exc: BaseException) -> Ending:
-        is_refused = is_refusal(exc)
-        is_hopeless = is_refused or isinstance(exc, ArgumentsError | ResultError)
+        error = failure_of(exc)
+        is_hopeless = error.is_refusal or isinstance(exc, ArgumentsError | ResultError)
         is_final = is_hopeless or self.lease.attempt >= self.lease.max_attempts
         retry_in = None if is_final else _pause(self.function.rules.backoff, self.lease.attempt)
-        error = failure_of(exc)
-        is_fault = is_final and not is_refused
+        is_fault = is_final and not error.is_refusal
         tell = log.error if is_fault else log.warning
         tell(
             "job_failed" if is_final else "job_retried",
