@@ -119,6 +119,18 @@ async def test_origins_and_credentials_come_from_the_settings() -> None:
     assert "Access-Control-Allow-Credentials" not in response.headers
 
 
+async def test_a_key_in_a_header_needs_no_credentials() -> None:
+    """What the page of docs/how-to/feed.md asks from another origin, without a cookie."""
+    app = backend(CORS_ORIGINS="https://app.example.com", CORS_CREDENTIALS=False)
+    theirs = {"Origin": "https://app.example.com"}
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-api-key"}
+    preflight = await ask("OPTIONS", "/items/1", app, headers=theirs | asked)
+    assert preflight.status_code == 200
+    for response in (preflight, await ask("GET", "/health", app, headers=theirs)):
+        assert response.headers["Access-Control-Allow-Origin"] == theirs["Origin"]
+        assert "Access-Control-Allow-Credentials" not in response.headers
+
+
 async def test_docs_are_local() -> None:
     assert "https://" not in (await ask("GET", "/docs")).text
 
