@@ -133,3 +133,29 @@ async def test_a_cursor_shows_nothing_that_the_response_hides(database: Database
         place: int = Shown(validation_alias=AliasChoices("rank", "place"))
 
     Resource(Sale, response=Renamed, sort=["rank", "id"])
+
+
+@pytest.mark.parametrize("scope", [None, of_tenant])
+async def test_the_order_where_none_is_asked_for(database: Database, scope: Any) -> None:
+    class Resource(stanchion.Resource[Any]):
+        session = database.get_session
+
+    sales = Resource(Sale, response=SaleResponse, sort=["total"], order="-total", scope=scope)
+    app = FastAPI()
+    handle_errors(app)
+    sign_with(app, "the secret of this backend")
+    app.include_router(sales.router(prefix="/sales"))
+    async with client(app) as caller:
+        found, url = [], "/sales?limit=2"
+        while url:
+            page = await caller.get(url)
+            found += [sale["id"] for sale in page.json()]
+            url = page.links.get("next", {}).get("url", "")
+        assert found == ([2, 3, 1] if scope else [4, 2, 3, 1])
+        assert [sale["id"] for sale in (await caller.get("/sales?sort=total")).json()] == found[::-1]
+        listed = (await caller.get("/openapi.json")).json()["paths"]["/sales"]["get"]
+        assert " by -total,-id where no `sort` is given." in listed["description"]
+        (sort,) = [one for one in listed["parameters"] if one["name"] == "sort"]
+        assert sort["description"].endswith(" Without it: -total,-id.")
+    with pytest.raises(ValueError, match="cannot be sorted by 'rank'"):
+        Resource(Sale, response=SaleResponse, order="rank")

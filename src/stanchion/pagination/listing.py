@@ -42,9 +42,10 @@ class Listing:
     """The query of a list, as a FastAPI dependency: `Depends(Listing(Todo, sort=["created_at"]))`.
 
     Its parameters are `limit`, `offset`, `count`, `sort`, `cursor`, and those of `filters`; one that no
-    dependency of the path operation declares is a 422. It gives a Selection. Cursors are sealed with the
-    secret of `stanchion.install`, or with that of `signer`; whoever decodes one sees what a row is sorted
-    by, so sort by nothing that the list hides. `fields` are parameters more, `name=(type, Field(...))`,
+    dependency of the path operation declares is a 422. It gives a Selection. Where no `sort` is asked for,
+    the order is `order`, like `-created_at`, else by id. Cursors are sealed with the secret of
+    `stanchion.install`, or with that of `signer`; whoever decodes one sees what a row is sorted by, so sort
+    by nothing that the list hides. `fields` are parameters more, `name=(type, Field(...))`,
     which `query` of the Selection has; they do not bind a cursor.
     """
 
@@ -54,11 +55,12 @@ class Listing:
         *,
         filters: Narrowing | None = None,
         sort: Iterable[str] = (),
+        order: str = "",
         signer: Signer | None = None,
         fields: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
-        self.filters, self.sorting = filters, Sorting(model, sort)
+        self.filters, self.sorting = filters, Sorting(model, sort, order)
         self._signer, self._fields = signer, dict(fields or {})
         self._own = {"limit", "offset", "count", "sort", "cursor", *self._fields}
         self._table: str = inspect(model).local_table.name

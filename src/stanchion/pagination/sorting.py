@@ -152,12 +152,12 @@ class Order:
 class Sorting:
     """What a list may be sorted by: `Sorting(Todo, ["created_at", "title"])`.
 
-    The order is the default one, by primary key, where a client asks for none. Raises ValueError for a
-    name that is no column, and for a table whose primary key has several columns; TypeError for a column
-    whose values have no order.
+    Where a client asks for no order it is `default`, else by primary key. Raises ValueError for a name that
+    is no column, for a default that is not among the fields, and for a table whose primary key has several
+    columns; TypeError for a column whose values have no order.
     """
 
-    def __init__(self, model: type[Any], fields: Iterable[str] = ()) -> None:
+    def __init__(self, model: type[Any], fields: Iterable[str] = (), default: str = "") -> None:
         mapper: Mapper[Any] = inspect(model)
         if len(mapper.primary_key) != 1:
             raise ValueError(
@@ -169,6 +169,7 @@ class Sorting:
             if name not in mapper.column_attrs:
                 raise ValueError(f"{model.__name__} has no column {name!r} to sort by.")
             self._keys[name] = Key.of(model, name)
+        self.default = self.order(default or self._primary.name).text
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -180,7 +181,8 @@ class Sorting:
         one = f"-?({'|'.join(map(re.escape, self._keys))})"
         description = (
             f"Columns, separated by commas; a minus turns one around. One of {', '.join(self._keys)}. "
-            f"{self._primary.name} ends every order, so that it is total; a missing value is the largest."
+            f"{self._primary.name} ends every order, so that it is total; a missing value is the largest. "
+            f"Without it: {self.default}."
         )
         shape = WithJsonSchema({"type": "string", "pattern": f"^({one}(,{one})*)?$"})
         field = Field("", description=description, examples=[""])
@@ -201,10 +203,11 @@ class Sorting:
     def order(self, text: str = "") -> Order:
         """Return the order that `-created_at,title` stands for, with the primary key at its end.
 
-        A column that is named again changes nothing. Raises ValueError for one that is not declared.
+        Nothing stands for the default. A column that is named again changes nothing. Raises ValueError for
+        one that is not declared.
         """
         found: dict[str, Key] = {}
-        for part in filter(None, text.split(",")):
+        for part in filter(None, (text or self.default).split(",")):
             name = part.removeprefix("-")
             if name not in self._keys:
                 raise ValueError(f"cannot be sorted by {name!r}: name {', '.join(self._keys)}")

@@ -65,7 +65,8 @@ def list_(resource: "Resource[Any]") -> Endpoint:
         return [resource.shown(row, asked) for row in found]
 
     many = resource.table.plural.replace("_", " ")
-    doc = f"List {many}, by id where no `sort` is given. `Link` leads to the other pages."
+    default = resource.listing.sorting.default
+    doc = f"List {many}, by {default} where no `sort` is given. `Link` leads to the other pages."
     call = typed(
         rows,
         f"list_{resource.table.plural}",

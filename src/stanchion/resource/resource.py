@@ -80,6 +80,7 @@ class Resource(Generic[Row]):
 
     - `owner` names the column that holds the user's id: everyone else's row is a 404, and a new one is the
       caller's. Rows without one are the service's own.
+    - `order` is that of the list where a client asks for no `sort`, like `-created_at`; else it is by id.
     - `scope` is a dependency that returns a condition, or several, which every statement carries.
     - `authorize` is a dependency that is asked before each write; it raises, or returns nothing.
     - `values` is a dependency that returns columns of a new row; what a client sends for them counts for
@@ -129,6 +130,7 @@ class Resource(Generic[Row]):
         owner: str = "",
         filters: Sequence[str] = (),
         sort: Sequence[str] = (),
+        order: str = "",
         scope: Dependency | None = None,
         authorize: Dependency | None = None,
         values: Dependency | None = None,
@@ -198,7 +200,7 @@ class Resource(Generic[Row]):
         self.reader = self._reader(response) if encode == "database" else None
         self.inserter = self._inserter(response) if self.reader else None
         fields = {"embed": (str, self.embedding.parameter)} if embed else {}
-        self.listing = Listing(model, filters=Filters(model, filters), sort=sort, fields=fields)
+        self.listing = Listing(model, filters=Filters(model, filters), sort=sort, order=order, fields=fields)
         if hidden := set(sort) - shown(response) - {self.table.key_name}:
             raise ValueError(
                 f"{model.__name__} is sorted by {', '.join(sorted(hidden))}, which {response.__name__} does "
