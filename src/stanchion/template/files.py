@@ -3,15 +3,38 @@
 from collections.abc import AsyncIterator
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col, delete, select, update
+from sqlmodel import col, delete, func, select, update
 
 from database import database
 from dependencies import owned
-from models import File, FilePart
+from models import File, FilePart, User
+from settings import settings
+from stanchion.errors import ContentTooLargeError
 from stanchion.security import Caller
 
 PARTS_AT_ONCE = 100
 """Parts that one transaction deletes, at the most."""
+
+
+class StorageFullError(ContentTooLargeError):
+    """413: with it, the files of its owner would hold more than they may. Other bodies may still be taken."""
+
+    default_message = "Your files would hold too much in all: delete some."
+    default_code = "storage_full"
+
+
+async def check_storage(session: AsyncSession, owner_id: int | None, size: int) -> None:
+    """Refuse a file of this size where its owner's would hold too much. The service's own have no limit.
+
+    The owner's row stays locked: of two files that are added at once, the second is asked with the first.
+    """
+    if owner_id is None:
+        return
+    owner = select(col(User.id)).where(col(User.id) == owner_id).with_for_update(key_share=True)
+    await session.execute(owner)
+    stored = await session.scalar(select(func.sum(col(File.size))).where(col(File.owner_id) == owner_id))
+    if int(stored or 0) + size > settings.MAX_STORED_BYTES:
+        raise StorageFullError
 
 
 async def find_file(session: AsyncSession, file_id: int, caller: Caller) -> File | None:

@@ -9,11 +9,10 @@ from sqlmodel import col, func, select, update
 
 from database import database
 from dependencies import owned
-from files import delete_file, find_file, read_parts
+from files import check_storage, delete_file, find_file, read_parts
 from models import File, FilePart, Todo, TodoStatus
 from routers.todos import todos
 from stanchion.database import now
-from stanchion.errors import DomainError, UnavailableError
 from stanchion.jobs import GiveUpError, JobContext, Jobs
 from stanchion.resource import FileFormat
 from stanchion.security import Caller
@@ -70,13 +69,7 @@ async def import_file(context: JobContext, owner_id: int | None, file_id: int) -
             read += len(part)
             await context.progress(read, file.size, "Reading")
 
-    try:
-        made = await todos.import_rows(context.session, parts(), format=file.format, caller=caller)
-    except UnavailableError:
-        raise  # another attempt may help
-    except DomainError as exc:
-        raise GiveUpError(exc.message, details=exc.extensions) from exc
-    return Outcome(made)
+    return Outcome(await todos.import_rows(context.session, parts(), format=file.format, caller=caller))
 
 
 @jobs.job()
@@ -90,6 +83,7 @@ async def build_export(context: JobContext, owner_id: int | None, format: FileFo
         async for piece in todos.export_rows(database.read, format=format, caller=Caller(None, owner_id)):
             # Each in a transaction of its own: nobody waits for the whole, and nothing has it in memory.
             async with database.transaction() as session:
+                await check_storage(session, owner_id, size + len(piece.content))
                 session.add(FilePart(file_id=file.id, number=number, content=piece.content))
             number, size, rows = number + 1, size + len(piece.content), rows + piece.rows
             await context.progress(rows, message="Writing")

@@ -138,10 +138,10 @@ class ActionResponse(Schema):
 
     @classmethod
     def of(cls, job: Job) -> Self:
-        """Show a job: why it failed in its own words where it gave up, and else nothing of the server's."""
+        """Show a job: why it failed in its own words where it was refused, else nothing of the server's."""
         outcome = job.result or {}
         failure = job.error if job.status is Status.failed else None
-        gave_up = failure if failure and failure.type == "GiveUpError" else None
+        refused = failure if failure and failure.is_refusal else None
         return cls(
             id=job.id,
             name=job.name,
@@ -152,8 +152,8 @@ class ActionResponse(Schema):
             message=None if job.status is Status.done else job.message,
             affected=outcome.get("affected"),
             file_id=outcome.get("file_id"),
-            error=gave_up.message if gave_up else "It could not be done." if failure else None,
-            errors=(gave_up.details or {}).get("errors", []) if gave_up else [],
+            error=refused.message if refused else "It could not be done." if failure else None,
+            errors=(refused.details or {}).get("errors", []) if refused else [],
             created_at=job.created_at,
             finished_at=job.finished_at,
         )

@@ -2,31 +2,32 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from fastapi import Body, Depends, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from sqlalchemy import ColumnElement
+from sqlmodel import col
 
-from database import SessionDep
-from dependencies import CallerDep, idempotency
-from files import find_file, read_parts
+from database import SessionDep, database
+from dependencies import CallerDep, Resource, idempotency
+from files import StorageFullError, check_storage, delete_file, find_file, read_parts
 from models import File, FilePart
 from schemas import StoredFile
-from stanchion.errors import DomainError, NotFoundError, UnavailableError, responses
+from stanchion.errors import ContentTooLargeError, DomainError, responses
 from stanchion.headers import headers, location
-from stanchion.idempotency import IdempotentRoute
 from stanchion.resource import MEDIA_TYPES, FileFormat
 
-router = APIRouter(
-    prefix="/api/files", tags=["files"], responses=responses(UnavailableError), route_class=IdempotentRoute
+
+async def is_whole() -> ColumnElement[bool]:
+    """Leave out what is still being written."""
+    return col(File.size).is_not(None)
+
+
+files = Resource(File, response=StoredFile, owner="owner_id", scope=is_whole, order="-id")
+router = files.router(
+    prefix="/api/files", tags=["files"], without=["read", "delete", "bulk_delete", "export"]
 )
 
 CONTENT = {media_type: {"schema": {"type": "string"}} for media_type in MEDIA_TYPES.values()}
-
-
-class NoSuchFileError(NotFoundError):
-    """There is no such file, or no longer, or it is somebody else's."""
-
-    default_message = "File not found"
-    default_code = "file_not_found"
 
 
 class FormError(DomainError):
@@ -57,7 +58,7 @@ FileId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The file's id.", e
     "",
     status_code=201,
     summary="Send a file",
-    responses={201: headers("Location"), **responses(FormError)},
+    responses={201: headers("Location"), **responses(FormError, ContentTooLargeError, StorageFullError)},
     dependencies=[Depends(idempotency)],
 )
 async def create_file(
@@ -74,6 +75,7 @@ async def create_file(
         raise FormError
     if form is None:
         form = "csv" if sent.startswith(MEDIA_TYPES["csv"]) else "ndjson"
+    await check_storage(session, caller.user_id, len(content))
     file = File(owner_id=caller.user_id, format=form, size=len(content))
     session.add(file)
     await session.flush()
@@ -86,13 +88,10 @@ async def create_file(
     "/{file_id}",
     response_class=StreamingResponse,
     summary="Download a file",
-    responses={200: {"content": CONTENT}, **responses(NoSuchFileError)},
+    responses={200: {"content": CONTENT}, **responses(files.missing)},
 )
-async def read_file(file_id: FileId, session: SessionDep, caller: CallerDep) -> StreamingResponse:
+async def read_file(file: Annotated[File, Depends(files.find)]) -> StreamingResponse:
     """Download a file of yours: one that you have sent, or that the action `build_export` has made."""
-    file = await find_file(session, file_id, caller)
-    if file is None:
-        raise NoSuchFileError
     return StreamingResponse(
         read_parts(file),
         media_type=MEDIA_TYPES[file.format],
@@ -101,3 +100,13 @@ async def read_file(file_id: FileId, session: SessionDep, caller: CallerDep) -> 
             "Content-Disposition": f'attachment; filename="todos.{file.format}"',
         },
     )
+
+
+@router.delete("/{file_id}", status_code=204, summary="Delete a file", responses=responses(files.missing))
+async def remove_file(file_id: FileId, caller: CallerDep) -> None:
+    """Delete a file of yours, for good. What is reading it breaks off."""
+    async with database.read() as reader:
+        file = await find_file(reader, file_id, caller)
+    if file is None:
+        raise files.missing
+    await delete_file(file)  # in short transactions of its own

@@ -170,6 +170,20 @@ async def test_an_export_is_built(
     assert (again["affected"], len(await todos_of(anyone, ada, limit="100"))) == (30, 60)
 
 
+async def test_an_export_that_would_be_too_much_leaves_no_file(
+    anyone: httpx2.AsyncClient, ada: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from settings import settings
+
+    monkeypatch.setattr(settings, "MAX_STORED_BYTES", 100)
+    await anyone.post("/api/todos/bulk", json=[{"title": f"todo {i}"} for i in range(9)], headers=ada)
+    before = await kept("files"), await kept("file_parts")
+    action = await act(anyone, ada, name="build_export")
+    assert (action["status"], action["file_id"]) == ("failed", None)
+    assert action["error"] == "Your files would hold too much in all: delete some."
+    assert (await kept("files"), await kept("file_parts")) == before
+
+
 async def kept(table: str) -> int:
     """Count the rows of a table that no test empties."""
     from database import database
