@@ -107,6 +107,16 @@ def test_what_was_not_checked_is_said() -> None:
     assert said[0]["message"]["text"] == "D01 did not run: the database <b>did not</b> answer"
 
 
+def test_an_app_that_never_ran_is_no_success() -> None:
+    assert run(FULL)["invocations"][0]["executionSuccessful"] is True
+    content = run(replace(FULL, error="cannot be imported: KeyError"))
+    (invocation,) = content["invocations"]
+    assert invocation["executionSuccessful"] is False
+    said = invocation["toolExecutionNotifications"][0]
+    assert (said["level"], said["message"]["text"]) == ("error", "The app cannot be imported: KeyError.")
+    assert content["properties"]["score"] is None
+
+
 @pytest.mark.parametrize(
     ("file", "uri"),
     [

@@ -41,15 +41,18 @@ def to_sarif(report: Report) -> str:
         },
         "invocations": [
             {
-                "executionSuccessful": True,
+                "executionSuccessful": not report.error,
                 "toolExecutionNotifications": [
-                    {
-                        "level": "warning" if result.applies else "none",
-                        "message": {"text": f"{result.rule.id} did not run: {visible(result.reason)}"},
-                        "associatedRule": {"id": result.rule.id, "index": indices[result.rule.id]},
-                    }
-                    for result in report.results
-                    if not result.verified
+                    *_failed(report),
+                    *(
+                        {
+                            "level": "warning" if result.applies else "none",
+                            "message": {"text": f"{result.rule.id} did not run: {visible(result.reason)}"},
+                            "associatedRule": {"id": result.rule.id, "index": indices[result.rule.id]},
+                        }
+                        for result in report.results
+                        if not result.verified
+                    ),
                 ],
             }
         ],
@@ -68,6 +71,13 @@ def to_sarif(report: Report) -> str:
         },
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
+
+
+def _failed(report: Report) -> list[_Object]:
+    """Return why the app never ran."""
+    if not report.error:
+        return []
+    return [{"level": "error", "message": {"text": f"The app {visible(report.error)}."}}]
 
 
 def _rule(rule: Rule) -> _Object:
