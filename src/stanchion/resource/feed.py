@@ -37,7 +37,7 @@ def warn_of_untold(table: Described, owner: str) -> None:
                 f"ON DELETE {action}, and the feed of {table.plural} does not tell of it. Make it "
                 "RESTRICT, or do it yourself before you delete that row, and `announce` it.",
                 UntoldWarning,
-                stacklevel=4,  # where the router is asked for
+                stacklevel=5,  # where the router is asked for
             )
 
 

@@ -6,15 +6,14 @@ from collections.abc import (
     Awaitable,
     Callable,
     Collection,
-    Iterator,
     Mapping,
     Sequence,
 )
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.interfaces import ORMOption
@@ -22,32 +21,26 @@ from sqlalchemy.orm.interfaces import ORMOption
 from stanchion.caller import Caller
 from stanchion.concurrency import Precondition, etag
 from stanchion.database import now
-from stanchion.errors import NotFoundError, UnavailableError, responses
+from stanchion.errors import NotFoundError
 from stanchion.events import Events, Visibility
 from stanchion.filtering import Filters
 from stanchion.headers import location
 from stanchion.idempotency import Idempotency
 from stanchion.pagination import Listing
-from stanchion.resource import endpoints
 from stanchion.resource.access import Access
-from stanchion.resource.announcer import VERSION, Announcer
+from stanchion.resource.announcer import VERSION
 from stanchion.resource.bulk import BulkWriter
-from stanchion.resource.bulk_endpoints import Bulk
 from stanchion.resource.embedding import Embedding
-from stanchion.resource.endpoints import Endpoint
-from stanchion.resource.export import Piece, export
-from stanchion.resource.feed import feed, ticket, warn_of_untold
+from stanchion.resource.export import Piece
 from stanchion.resource.formats import Name
 from stanchion.resource.hooks import Dependency, Hooks
-from stanchion.resource.imports import import_
-from stanchion.resource.inserter import Inserter
-from stanchion.resource.insertion import Insertion
 from stanchion.resource.names import shown
 from stanchion.resource.parameters import Parameters
+from stanchion.resource.parts import announcer_of, inserter_of, reader_of
 from stanchion.resource.paths import CONVERTOR
-from stanchion.resource.queries import Queries
-from stanchion.resource.reader import Encode, Reader
-from stanchion.resource.route import ResourceRoute, WritingRoute
+from stanchion.resource.reader import Encode
+from stanchion.resource.references import referring, referring_to_itself
+from stanchion.resource.router import router_of
 from stanchion.resource.signature import typed
 from stanchion.resource.sources import Opener
 from stanchion.resource.table import Described, name_of
@@ -55,11 +48,6 @@ from stanchion.resource.transfer import export_rows, import_rows
 from stanchion.resource.writing import Writer
 
 Row = TypeVar("Row")
-
-OPERATIONS = (
-    *("list", "create", "read", "replace", "update", "delete", "restore"),
-    *("bulk_create", "bulk_update", "bulk_delete", "export", "import", "events", "events_ticket"),
-)
 
 
 class Resource(Generic[Row]):
@@ -170,8 +158,8 @@ class Resource(Generic[Row]):
             update_values,
             owner=owner,
             deleted_at=deleted_at,
-            references=self._referring(references or {}),
-            own_references=self._referring_to_itself(references or {}),
+            references=referring(self, references or {}),
+            own_references=referring_to_itself(self, references or {}),
             embedded={name: one.hooks for name, one in self.embedding.resources.items()},
         )
         self.parameters = Parameters(
@@ -189,7 +177,7 @@ class Resource(Generic[Row]):
             },
         )
         ids_return = self.table.returns_ids(create)
-        self.announcer = self._announcer(response)
+        self.announcer = announcer_of(self)
         self.writer: Writer[Row] = Writer(
             self.table,
             self.missing,
@@ -197,8 +185,8 @@ class Resource(Generic[Row]):
             ids_return=ids_return,
             announcer=self.announcer,
         )
-        self.reader = self._reader(response) if encode == "database" else None
-        self.inserter = self._inserter(response) if self.reader else None
+        self.reader = reader_of(self) if encode == "database" else None
+        self.inserter = inserter_of(self) if self.reader else None
         fields = {"embed": (str, self.embedding.parameter)} if embed else {}
         self.listing = Listing(model, filters=Filters(model, filters), sort=sort, order=order, fields=fields)
         if hidden := set(sort) - shown(response) - {self.table.key_name}:
@@ -216,62 +204,7 @@ class Resource(Generic[Row]):
         where an export has no `sessions`. Warns (UntoldWarning) of a feed whose rows the database deletes or
         changes by itself.
         """
-        if unknown := set(without) - set(OPERATIONS):
-            raise ValueError(
-                f"There is no operation {', '.join(sorted(unknown))}: name {', '.join(OPERATIONS)}."
-            )
-        errors = {**responses(UnavailableError), **options.pop("responses", {})}
-        own = WritingRoute if "route_class" not in options else None
-        options.setdefault("route_class", ResourceRoute)
-        router = APIRouter(prefix=prefix, responses=errors, **options)
-        for one in self._endpoints(without):
-            if one.operation not in without:
-                router.add_api_route(
-                    one.path,
-                    one.call,
-                    methods=[one.method],
-                    status_code=one.status,
-                    summary=one.summary,
-                    responses=one.responses,
-                    response_model=one.response_model,
-                    **one.options,
-                    route_class_override=None if one.runs_once else own,
-                    # After the hooks: whom they refuse is told nothing that was stored.
-                    dependencies=[self.hooks.writing.__metadata__[0], Depends(self.idempotency)]
-                    if one.is_idempotent and self.idempotency
-                    else None,
-                )
-        return router
-
-    def _endpoints(self, without: Collection[str]) -> Iterator[Endpoint]:
-        # One after the other is asked whether it matches, twice: what is asked for most stands first.
-        yield endpoints.list_(self)
-        if self.create:
-            yield endpoints.create(self)
-        yield endpoints.read(self)
-        if self.update:
-            yield endpoints.update(self, "PUT")
-            yield endpoints.update(self, "PATCH")
-        yield endpoints.delete(self)
-        if self.deleted_at:
-            yield endpoints.restore(self)
-        bulk = Bulk(self)
-        if self.create:
-            yield bulk.create(self.create)
-        if not self.require_match:  # of many nothing can be matched
-            if self.update:
-                yield bulk.update(self.update)
-            yield bulk.delete()
-        if "export" not in without:
-            yield export(self)
-        if self.create and "import" not in without:
-            yield import_(self, self.create)
-        if self.events is not None and self.announcer is not None:
-            if "events" not in without:
-                warn_of_untold(self.table, self.owner)
-            yield feed(self, self.events)
-            if self.caller_dependency is not None:
-                yield ticket(self, self.events)
+        return router_of(self, prefix, without, options)
 
     async def announce(
         self, session: AsyncSession, kind: str, rows: Sequence[Row], caller: Caller | None = None
@@ -309,26 +242,6 @@ class Resource(Generic[Row]):
         a `scope`, which only a request can be asked.
         """
         return export_rows(self, opened, format, caller)
-
-    def _reader(self, response: type[BaseModel]) -> Reader | None:
-        # What a scope will say of rows is not known before a request.
-        if self.hooks.scope is not None:
-            return None
-        queries = partial(Queries, self.table, response, owner=self.owner, deleted_at=self.deleted_at)
-        return Reader(queries, is_owned=bool(self.owner))
-
-    def _inserter(self, response: type[BaseModel]) -> Inserter | None:
-        # The hooks of a write may work in its transaction, and what it tells of may need the whole row.
-        if self.announcer is not None and self.announcer.has_visibility:
-            return None
-        make = partial(Insertion, self.table, response, owner=self.owner, tells=self.announcer is not None)
-        return Inserter(self.writer, make, self.announcer, type(self).session)
-
-    def _announcer(self, response: type[BaseModel]) -> Announcer | None:
-        # Whether a row that a scope narrows may be seen cannot be asked once it is gone.
-        if self.events is None or (self.hooks.scope is not None and self.visibility is None):
-            return None
-        return Announcer(self.events, self.table, response, owner=self.owner, visibility=self.visibility)
 
     @cached_property
     def find(self) -> Dependency:
@@ -371,12 +284,8 @@ class Resource(Generic[Row]):
     @property
     def can_conflict(self) -> bool:
         """Tell whether another row can stand against a write: something beside the id is unique."""
-        table = self.table.table
-        unique = any(index.unique for index in table.indexes) or any(
-            column.unique for column in table.columns
-        )
         given = self.create is not None and self.table.key_name in self.create.model_fields
-        return unique or given or any(type(one).__name__ == "UniqueConstraint" for one in table.constraints)
+        return given or self.table.has_unique
 
     @property
     def is_users_alone(self) -> bool:
@@ -386,12 +295,7 @@ class Resource(Generic[Row]):
     @property
     def is_blocked(self) -> bool:
         """Tell whether rows of other tables may stand against a deletion."""
-        return not self.deleted_at and any(
-            key.column.table is self.table.table
-            and (key.ondelete or "").upper() not in ("CASCADE", "SET NULL")
-            for table in self.table.table.metadata.tables.values()
-            for key in table.foreign_keys
-        )
+        return not self.deleted_at and self.table.is_referred
 
     def shown(self, row: Row, embed: str = "") -> Any:
         """Return a row as the client sees it, with the relations that were asked for."""
@@ -423,34 +327,3 @@ class Resource(Generic[Row]):
         marked = [{self.table.key_name: one, self.deleted_at: now()} for one in ids]
         await writer.update(access, marked, kind="deleted")
         return ids
-
-    def _referring(self, given: Mapping[str, "Resource[Any] | None"]) -> dict[str, Hooks[Any]]:
-        """Return, by column, the hooks of the resource whose rows alone a client may name there."""
-        for name, other in given.items():
-            self.table.column(name)
-            column = self.table.referred(name)
-            if column is None or (other is not None and column.table is not other.table.table):
-                raise ValueError(f"{self.model.__name__}.{name} does not lead to what `references` says.")
-        for name in self._sent - given.keys():
-            column = self.table.referred(name)
-            if column is None or column.table is self.table.table:
-                continue
-            if self.owner and self.owner in column.table.columns:
-                raise ValueError(
-                    f"{self.model.__name__}.{name} leads to {column.table.name}, whose rows have owners: say "
-                    f"in `references` of which resource a client may name rows there, or None for any row."
-                )
-        return {name: one.hooks for name, one in given.items() if one is not None and one.hooks.is_narrowing}
-
-    def _referring_to_itself(self, given: Mapping[str, "Resource[Any] | None"]) -> tuple[str, ...]:
-        """Return the columns that a client sends, and that lead to this table."""
-        referred = {name: self.table.referred(name) for name in sorted(self._sent - given.keys())}
-        return tuple(
-            name
-            for name, column in referred.items()
-            if column is not None and column.table is self.table.table
-        )
-
-    @property
-    def _sent(self) -> set[str]:
-        return {name for schema in (self.create, self.update) if schema for name in schema.model_fields}

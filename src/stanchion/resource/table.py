@@ -180,6 +180,24 @@ class Described:
         keys = self.mapper.column_attrs[name].columns[0].foreign_keys
         return next(iter(keys)).column if keys else None
 
+    @property
+    def has_unique(self) -> bool:
+        """Tell whether something beside the key is unique."""
+        return (
+            any(index.unique for index in self.table.indexes)
+            or any(column.unique for column in self.table.columns)
+            or any(type(one).__name__ == "UniqueConstraint" for one in self.table.constraints)
+        )
+
+    @property
+    def is_referred(self) -> bool:
+        """Tell whether rows of other tables may stand against a deletion."""
+        return any(
+            key.column.table is self.table and (key.ondelete or "").upper() not in ("CASCADE", "SET NULL")
+            for table in self.table.metadata.tables.values()
+            for key in table.foreign_keys
+        )
+
     def attributes(self, columns: tuple[str, ...]) -> list[str]:
         """Return the attributes of the columns that a database names; those that it has not are left out."""
         known: dict[str, Column[Any]] = {one.name: one for one in self.table.columns}
