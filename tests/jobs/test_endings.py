@@ -10,11 +10,12 @@ from sqlalchemy import column, insert, select, table
 from tests.jobs.conftest import Office
 
 from stanchion.database.failures import DatabaseBusyError, DatabaseUnavailableError, meaning_of_driver
+from stanchion.database.ready import Ready
 from stanchion.jobs import Failure, GiveUpError, JobFunction, Status, endings, leases
 from stanchion.jobs.endings import Ending, How
 from stanchion.jobs.failing import failure_of
 from stanchion.jobs.leases import Filter, Lease, Progress
-from stanchion.jobs.line import Line, _compiled
+from stanchion.jobs.line import Line
 from stanchion.jobs.table import jobs
 
 pytestmark = pytest.mark.anyio
@@ -112,15 +113,15 @@ async def test_what_is_next_is_read_in_order_and_not_sorted(office: Office, note
         held = await leases.claim(line, which, limit=20, seconds=60, worker="one")
         assert len(await endings.write(line, [Ending(one, How.done) for one in held], is_loud=False)) == 20
     statement = leases._claiming(line.dialect.name, which)
-    compiled = _compiled(statement, line.dialect)
+    ready = Ready.of(statement, line.dialect)
     values = {"token": "t", "by": "two", "seconds": 60.0, "most": 20, "running": "[]"}
     explain = "EXPLAIN QUERY PLAN " if line.is_sqlite else "EXPLAIN "
-    arguments = compiled.arguments(values)
+    arguments = ready.parameters(values)
     asked = line._driver.execute_fetchall if line.is_sqlite else line._driver.fetch
     given = [arguments] if line.is_sqlite else arguments
     if not line.is_sqlite:
         assert await line._driver.fetchval("SHOW enable_sort") == "off"
-    plan = "\n".join(str(row[-1]) for row in await asked(explain + compiled.text, *given))
+    plan = "\n".join(str(row[-1]) for row in await asked(explain + ready.sql, *given))
     await line.close()
     assert "ix_stanchion_jobs_next" in plan
     assert "Sort" not in plan

@@ -1,12 +1,15 @@
-"""A statement that is compiled once: its text for the driver, and the places of its values."""
+"""A statement that is compiled once: its text for the driver, its values' places, and what its rows mean."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.engine import Dialect
-from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.selectable import ReturnsRows
+
+Process = Callable[[Any], Any]
+"""What a type makes of a value for the driver, or of the driver's value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,7 @@ class Place:
 
     name: str
     value: Any
-    process: Callable[[Any], Any] | None
+    process: Process | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +27,10 @@ class Ready:
 
     sql: str
     places: tuple[Place, ...]
+    columns: tuple[Process | None, ...] = ()
 
     @classmethod
-    def of(cls, statement: ClauseElement, dialect: Dialect) -> "Ready":
+    def of(cls, statement: ReturnsRows, dialect: Dialect) -> "Ready":
         """Compile a statement. What it leaves to be given has a name: `bindparam("row_id", type_=...)`."""
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
@@ -35,7 +39,11 @@ class Ready:
         for name in compiled.positiontup or ():
             kind = compiled.binds[name].type
             places.append(Place(name, own[name], kind.dialect_impl(dialect).bind_processor(dialect)))
-        return cls(str(compiled), tuple(places))
+        columns = (
+            column.type.dialect_impl(dialect).result_processor(dialect, None)
+            for column in statement.exported_columns
+        )
+        return cls(str(compiled), tuple(places), tuple(columns))
 
     def parameters(self, values: Mapping[str, Any]) -> list[Any]:
         """Return what the driver takes. Raises what a type raises for a value that it cannot hold."""
@@ -44,3 +52,15 @@ class Ready:
             value = values.get(place.name, place.value)
             found.append(value if place.process is None else place.process(value))
         return found
+
+    def read(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
+        """Return the driver's rows as SQLAlchemy would give them."""
+        return [
+            tuple(
+                [
+                    value if process is None else process(value)
+                    for value, process in zip(row, self.columns, strict=True)
+                ]
+            )
+            for row in rows
+        ]

@@ -1,16 +1,17 @@
 """Line: a connection that a worker keeps open, on which each statement is a transaction of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import anyio
 from sqlalchemy import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.base import Executable
+from sqlalchemy.sql.selectable import ReturnsRows
 
 from stanchion.database import Database
 from stanchion.database.failures import meaning_of_driver, translated
+from stanchion.database.ready import Ready
 
 _IN_ORDER = "SET enable_sort = off"
 """What is next is read in the order of an index. Where PostgreSQL has counted the rows before the jobs
@@ -32,27 +33,27 @@ class Line:
         self._connection: AsyncConnection | None = None
         self._driver: Any = None
 
-    async def fetch(self, statement: Executable, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    async def fetch(self, statement: ReturnsRows, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement, which is compiled once, and return its rows.
 
         Raises UnavailableError where the database is busy or away.
         """
-        compiled = _compiled(statement, self.dialect)
-        arguments = compiled.arguments(values)
+        ready = _ready(statement, self.dialect)
+        parameters = ready.parameters(values)
         try:
             if self._driver is None:
                 await self._open()
             if self.is_sqlite:
-                rows = await self._driver.execute_fetchall(compiled.text, arguments)
+                rows = await self._driver.execute_fetchall(ready.sql, parameters)
             else:
-                rows = await self._driver.fetch(compiled.text, *arguments)
+                rows = await self._driver.fetch(ready.sql, *parameters)
         except BaseException as exc:
             meaning = meaning_of_driver(exc)
             await self.close()
             if meaning is None:
                 raise
             raise meaning from exc
-        return compiled.read(rows)
+        return ready.read(rows)
 
     async def close(self) -> None:
         """Give the connection up."""
@@ -74,30 +75,4 @@ class Line:
             await self._driver.execute(_IN_ORDER)
 
 
-class _Compiled:
-    """A statement as its driver takes it: the text, its arguments in their order, and what its rows mean."""
-
-    def __init__(self, statement: Any, dialect: Dialect) -> None:
-        compiled = statement.compile(dialect=dialect)
-        self.text = str(compiled)
-        constants = compiled.construct_params(_check=False)  # what is not constant is given later
-        processors = compiled._bind_processors
-        self._arguments = [(name, constants[name], processors.get(name)) for name in compiled.positiontup]
-        self._columns = [
-            column.type.dialect_impl(dialect).result_processor(dialect, None)
-            for column in statement.exported_columns
-        ]
-
-    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
-        given = ((values.get(name, constant), send) for name, constant, send in self._arguments)
-        return [value if send is None else send(value) for value, send in given]
-
-    def read(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:
-        columns = self._columns
-        return [
-            tuple([value if read is None else read(value) for value, read in zip(row, columns, strict=True)])
-            for row in rows
-        ]
-
-
-_compiled = lru_cache(maxsize=64)(_Compiled)
+_ready = lru_cache(maxsize=64)(Ready.of)

@@ -16,8 +16,8 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.engine import Dialect
-from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.selectable import ReturnsRows
 
 from stanchion.database.changes import TOPIC, events
 from stanchion.database.ready import Ready
@@ -101,7 +101,7 @@ class Insertion:
         if shown is None or self._table.id_python not in (int, str):  # it keeps a UUID in another form
             return None
         key = self._table.mapper.primary_key[0]
-        steps: list[ClauseElement] = [
+        steps: list[ReturnsRows] = [
             inserted.returning(key),
             select(*shown).where(key == bindparam("row_0", type_=key.type)),
         ]
