@@ -221,7 +221,37 @@ async def test_a_resource_without_events_and_a_moment_without_a_text(
     kept = await rows(database)
     assert [one["name"] for one in kept] == ["/silent", "/fast"]
     assert [one["key"] for one in await events(database)] == [str(kept[1]["id"])]
-    assert len(written) == 2
+    # On PostgreSQL that moment is `infinity`, of which SQLite knows nothing.
+    assert written == [database.engine.dialect.name == "sqlite"] * 2
+
+
+_IN_ANOTHER_FORM = {
+    "postgresql": "SELECT 1",
+    "sqlite": "CREATE TRIGGER another_hand AFTER INSERT ON inserter_pebbles BEGIN UPDATE inserter_pebbles "
+    "SET found_at = '2026-01-31 09:30' WHERE id = new.id; END",
+}
+"""What makes a new row one whose text is NULL: on PostgreSQL an infinite moment is."""
+
+
+@pytest.mark.parametrize("path", ["/silent", "/fast"])
+async def test_a_row_without_a_text_that_is_gone_at_once(
+    path: str, caller: httpx2.AsyncClient, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its reply is what was written, whatever another does with it when it can see it."""
+    write = Direct.write
+
+    async def followed(self: Direct, *arguments: Any) -> Any:
+        rows = await write(self, *arguments)
+        async with database.transaction() as session:
+            await session.execute(text("DELETE FROM inserter_pebbles"))
+        return rows
+
+    async with database.transaction() as session:
+        await session.execute(text(_IN_ANOTHER_FORM[database.engine.dialect.name]))
+    monkeypatch.setattr(Direct, "write", followed)
+    made = await caller.post(path, json={"name": "a", "found_at": "9999-12-31T23:59:59.999999Z"})
+    assert (made.status_code, made.json()["name"]) == (201, "a")
+    assert made.headers["Location"] == f"{path}/{made.json()['id']}"
 
 
 async def test_whoever_waits_is_woken(caller: httpx2.AsyncClient, database: Database) -> None:

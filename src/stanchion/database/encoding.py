@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     BigInteger,
     Boolean,
     Column,
@@ -66,6 +67,17 @@ def as_object(fields: Mapping[str, ColumnElement[str]]) -> ColumnElement[str]:
         parts += [_constant(f"{opening}{json.dumps(name, ensure_ascii=False)}:"), text]
         opening = ","
     return _joined([*parts, _constant("}")])
+
+
+def insisted(text: ColumnElement[str], key: ColumnElement[Any], dialect: str) -> ColumnElement[str]:
+    """Return a row's text; where that is NULL, the database refuses the statement, and says of which row.
+
+    It does so by reading JSON of what is none, which names the key: of a constant it would be done for
+    every row, when the statement is planned.
+    """
+    complaint = _joined([_constant("there is no text of row "), cast(key, Text)])
+    refused = func.json(complaint) if dialect == "sqlite" else cast(cast(complaint, JSON), Text)
+    return func.coalesce(text, refused)
 
 
 def _kind(kind: TypeEngine[Any]) -> str:

@@ -96,8 +96,6 @@ def create(resource: "Resource[Any]") -> Endpoint:
                 response.headers["Location"] = resource.place(request, made.key)
                 if resource.is_versioned:
                     response.headers["ETag"] = etag(made.version)
-                if made.text is None:
-                    return resource.shown(await resource.one(access, made.key))
                 return as_json(made.text, response, 201)
         row = await resource.writer.create(access, values)
         response.headers["Location"] = resource.place(request, getattr(row, resource.table.key_name))

@@ -25,9 +25,9 @@ _ALONE = "stanchion_alone"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A row that was inserted: its JSON, None where Pydantic has to write it; its key; its version, or 0."""
+    """A row that was inserted: its JSON, its key, and its version, or 0."""
 
-    text: bytes | None
+    text: bytes
     key: Any
     version: int
 
@@ -38,7 +38,7 @@ class Inserter:
     As ever is: where the request's session has begun, as it has for an Idempotency-Key; where another
     dependency of the path operation works in it too, whose work commits with the row or not at all; where
     the row refers to others that the caller has to see; and where the database refuses it, which says why
-    then.
+    then, or cannot write its text.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Inserter:
             self._announcer.count()
         text, key, version, _ = rows[0]
         tell("created", table=self._writer.table.table.name, id=key)
-        return Made(None if text is None else text.encode(), key, version or 0)
+        return Made(text.encode(), key, version or 0)
 
     def _of(self, direct: Direct) -> Insertion:
         found = self._insertions.get(direct.dialect)

@@ -20,6 +20,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import ReturnsRows
 
 from stanchion.database.changes import TOPIC, events
+from stanchion.database.encoding import insisted
 from stanchion.database.ready import Ready
 from stanchion.database.wakes import telling
 from stanchion.resource.announcer import VERSION
@@ -57,8 +58,9 @@ class Insertion:
     def steps(self, names: tuple[str, ...]) -> Steps | None:
         """Return what inserts a row of these attributes, whose values are given as `new_title`.
 
-        It returns the row's text, its key, its version and its owner, NULL where it has none. None where
-        Pydantic has to write the row, or SQLAlchemy to fill in something of it.
+        It returns the row's text, its key, its version and its owner, NULL where it has none; a row that the
+        database cannot write as Pydantic would, it refuses. None where Pydantic has to write every row, or
+        SQLAlchemy to fill in something of it.
         """
         if names not in self._known:
             if len(self._known) > _MOST:
@@ -122,7 +124,8 @@ class Insertion:
             found: ColumnElement[Any] = columns[own.key]
             return found
 
-        return text, column(self._table.key_name), column(VERSION), column(self._owner)
+        key = column(self._table.key_name)
+        return insisted(text, key, self._dialect.name), key, column(VERSION), column(self._owner)
 
 
 def _given() -> dict[str, ColumnElement[Any]]:
