@@ -117,7 +117,7 @@ MODULES = {
         "redact",
         "route_template",
     },
-    "reply": {"AnsweredError", "Handler", "Keep", "ReplyRoute", "before_commit", "keeping"},
+    "reply": {"AnsweredError", "Handler", "Keep", "ReplyRoute", "before_commit", "has_keepers", "keeping"},
     "schemas": {"Text", "email_key"},
     "settings": {"Settings", "SettingsError"},
     "signing": {"Signer", "sign_with", "signer_of"},

@@ -16,6 +16,7 @@ Keep = Callable[[Response], Awaitable[None]]
 """What is given the reply while the transaction is open."""
 
 _KEEPERS = "stanchion.keepers"
+_HAS_KEEPERS = "stanchion.has_keepers"
 
 
 class AnsweredError(Exception):
@@ -50,11 +51,12 @@ def keeping(handle: Handler) -> Handler:
     return handler
 
 
-def before_commit(request: Request, keep: Keep) -> None:
+def before_commit(request: Request, keep: Keep, *, takes_bodies: bool = False) -> None:
     """Await `keep(response)` when the reply is known, before the session commits; not after an exception.
 
-    What `keep` raises takes the reply's place, and rolls back. Raises RuntimeError in a route
-    that is no ReplyRoute.
+    What `keep` raises takes the reply's place, and rolls back. With `takes_bodies` it neither writes nor
+    refuses a reply that has its body: what is written may be committed before. Raises RuntimeError in a
+    route that is no ReplyRoute.
     """
     keepers: list[Keep] | None = request.scope.get(_KEEPERS)
     if keepers is None:
@@ -63,3 +65,10 @@ def before_commit(request: Request, keep: Keep) -> None:
             "`APIRouter(route_class=IdempotentRoute)`, or set `app.router.route_class` before it."
         )
     keepers.append(keep)
+    if not takes_bodies:
+        request.scope[_HAS_KEEPERS] = True
+
+
+def has_keepers(request: Request) -> bool:
+    """Tell whether a `keep` writes or may refuse the reply, whatever it is."""
+    return bool(request.scope.get(_HAS_KEEPERS))

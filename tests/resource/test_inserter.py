@@ -12,7 +12,7 @@ import anyio
 import anyio.to_thread
 import httpx2
 import pytest
-from fastapi import Depends, FastAPI, Header
+from fastapi import Depends, FastAPI, Header, Request
 from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import BigInteger, Column, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,10 +23,13 @@ import stanchion
 from stanchion import Caller, Database
 from stanchion.database import BigID, UTCDateTime, changes, migrations, now
 from stanchion.database.direct import Direct
-from stanchion.errors import handle_errors
+from stanchion.errors import ConflictError, handle_errors
 from stanchion.events import Events
 from stanchion.idempotency import Idempotency
+from stanchion.reply import before_commit
+from stanchion.resource import Access
 from stanchion.signing import sign_with
+from stanchion.stack import function_stack
 from stanchion.testing import client
 
 pytestmark = pytest.mark.anyio
@@ -77,14 +80,65 @@ def make(database: Database) -> FastAPI:
         yield
         await session.execute(text("INSERT INTO inserter_audits (id) VALUES (1)"))
 
-    def add(name: str, of: Any, encode: Any = "database", **options: Any) -> None:
-        resource = of(Pebble, create=PebbleCreate, response=PebbleResponse, owner="owner_id", encode=encode)
+    def add(
+        name: str, of: Any, encode: Any = "database", authorize: Any = None, **options: Any
+    ) -> stanchion.Resource[Pebble]:
+        resource: stanchion.Resource[Pebble] = of(
+            Pebble,
+            create=PebbleCreate,
+            response=PebbleResponse,
+            owner="owner_id",
+            encode=encode,
+            authorize=authorize,
+        )
         app.include_router(resource.router(prefix=f"/{name}", without=["export", "import"], **options))
+        return resource
 
     add("fast", Resource)
     add("slow", Resource, encode="application")
     add("silent", Silent)
     add("audited", Resource, dependencies=[Depends(audit, scope="function")])
+
+    async def wrapped(session: Annotated[AsyncSession, Depends(database.get_session)]) -> AsyncSession:
+        return session
+
+    async def by_hand(request: Request) -> AsyncSession:
+        return await database.get_session(request)
+
+    def late(given: Any) -> Any:
+        """Return a dependency that writes at the end, in the session that it is given."""
+
+        async def late(request: Request, found: Annotated[Any, given]) -> None:
+            session = found.session if isinstance(found, Access) else found
+            statement = text("INSERT INTO inserter_audits (id) VALUES (1)")
+            function_stack(request).push_async_callback(session.execute, statement)
+
+        return Depends(late)
+
+    def through(dependency: Any) -> Any:
+        return type("Resource", (Resource,), {"session": dependency})
+
+    given = Depends(database.get_session)
+    add("wrapped-resource", through(wrapped), dependencies=[late(given)])
+    add("resource-by-hand", through(by_hand), dependencies=[late(given)])
+    add("audited-by-hand", Resource, dependencies=[late(Depends(by_hand))])
+    access = Resource(Pebble, response=PebbleResponse, owner="owner_id").hooks.writing
+    add("audited-by-access", Resource, dependencies=[late(access.__metadata__[0])])
+
+    async def refuse(*_: Any) -> None:
+        raise ConflictError("no room", "no_room")
+
+    async def kept(request: Request) -> None:
+        before_commit(request, refuse)
+
+    async def ending() -> AsyncIterator[None]:
+        yield
+        await refuse()
+
+    async def authorize(_: Annotated[None, Depends(ending, scope="function")]) -> None: ...
+
+    add("kept", Resource, dependencies=[Depends(kept)])
+    add("ending", Resource, authorize=authorize)
     return app
 
 
@@ -209,6 +263,29 @@ async def test_what_is_inserted_as_ever(
     assert (await caller.post("/audited", json={"name": "c"})).status_code == 409
     assert [one["name"] for one in await rows(database)] == ["a", "b"]
     assert written == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/wrapped-resource", "/resource-by-hand", "/audited-by-hand", "/audited-by-access"]
+)
+async def test_whoever_comes_to_the_session_commits_with_the_row(
+    path: str, caller: httpx2.AsyncClient, database: Database, written: list[bool]
+) -> None:
+    assert (await caller.post(path, json={"name": "a"})).status_code == 201
+    assert (await caller.post(path, json={"name": "b"})).status_code == 409
+    assert [one["name"] for one in await rows(database)] == ["a"]
+    assert len(await events(database)) == 1
+    assert written == []
+
+
+@pytest.mark.parametrize("path", ["/kept", "/ending"])
+async def test_what_refuses_the_reply_before_the_commit_takes_the_row_back(
+    path: str, caller: httpx2.AsyncClient, database: Database
+) -> None:
+    refused = await caller.post(path, json={"name": "a"})
+    assert (refused.status_code, refused.json()["error"]) == (409, "no_room")
+    assert await rows(database) == []
+    assert await events(database) == []
 
 
 async def test_a_resource_without_events_and_a_moment_without_a_text(

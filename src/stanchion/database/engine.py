@@ -93,13 +93,14 @@ class Database:
         """
         if connection.scope["type"] != "http":
             raise RuntimeError("A session is for a request: in a WebSocket open `transaction()` per message.")
-        sessions: dict[int, AsyncSession] = connection.scope.setdefault(SESSIONS, {})
+        sessions: dict[int, RequestSession] = connection.scope.setdefault(SESSIONS, {})
         session = sessions.get(id(self))
         if session is None:
             reads = connection.scope.get("method") in _SAFE_METHODS
             session = RequestSession(self, self._reader if reads else self.engine)
             function_stack(connection).push_async_exit(partial(self._leave, session, reads))
             sessions[id(self)] = session
+        session.times_given += 1
         return session
 
     async def run(self, work: Callable[[AsyncSession], Awaitable[T]], *, attempts: int = 5) -> T:

@@ -39,6 +39,8 @@ class RequestSession(AsyncSession):
         self.database = database
         self._engine = engine
         self._has_ended = False
+        self.times_given = 0
+        """How often a request has asked for it."""
 
     def __getattr__(self, name: str) -> Any:
         # What AsyncSession sets when it is made is missing: now it is wanted.

@@ -85,7 +85,7 @@ class Idempotency:
             return
         key = sent.key(request)
         if key is None:
-            before_commit(request, _refuse_stream)
+            before_commit(request, _refuse_stream, takes_bodies=True)
             return
         claim = store.Claim(
             scope=sent.scope(request, caller, key),

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.caller import Caller
 from stanchion.resource.access import Access
-from stanchion.resource.signature import given, typed
+from stanchion.resource.signature import given, own, typed
 from stanchion.resource.table import Described
 
 Row = TypeVar("Row")
@@ -72,7 +72,7 @@ class Hooks(Generic[Row]):
                 return self._access(found, with_deleted=with_deleted)
 
             found = Annotated[Any, Depends(given(annotations))]
-            return Annotated[Any, Depends(typed(access, "access", "", {"found": found}))]
+            return Annotated[Any, Depends(typed(own(access), "access", "", {"found": found}))]
 
         return parameter(reading), parameter(writing), parameter(writing, with_deleted=True)
 

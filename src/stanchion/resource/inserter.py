@@ -5,22 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
-from fastapi.dependencies.models import Dependant
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.roles import SQLRole
 
 from stanchion.database.changes import circumstances
 from stanchion.database.direct import Direct
 from stanchion.database.journal import tell
-from stanchion.idempotency import Idempotency
 from stanchion.resource.access import Access
 from stanchion.resource.announcer import Announcer
 from stanchion.resource.insertion import Insertion
 from stanchion.resource.reader import direct_of
-from stanchion.resource.signature import is_given
+from stanchion.resource.sharing import is_shared
 from stanchion.resource.writing import Writer
-
-_ALONE = "stanchion_alone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +31,10 @@ class Made:
 class Inserter:
     """Inserts rows of one resource, or says that they have to be inserted as ever.
 
-    As ever is: where the request's session has begun, as it has for an Idempotency-Key; where another
-    dependency of the path operation works in it too, whose work commits with the row or not at all; where
-    the row refers to others that the caller has to see; and where the database refuses it, which says why
-    then, or cannot write its text.
+    As ever is: where the request's session has begun, as it has for an Idempotency-Key; where another may
+    work in it too, whose work commits with the row or not at all, or may yet refuse the row; where the row
+    refers to others that the caller has to see; and where the database refuses it, which says why then, or
+    cannot write its text.
     """
 
     def __init__(
@@ -54,7 +50,7 @@ class Inserter:
     async def create(self, access: Access[Any], request: Request, values: Mapping[str, Any]) -> Made | None:
         """Insert a row and tell of it, durably. Raises what `Writer.made` raises. None: do it as ever."""
         direct = direct_of(access, request)
-        if direct is None or not self._is_alone(request):
+        if direct is None or is_shared(request, access.session, self._session):
             return None
         if any(values.get(name) is not None for name in access.references):
             return None
@@ -84,22 +80,3 @@ class Inserter:
         if found is None:
             found = self._insertions[direct.dialect] = self._make(direct.dialect, wakes=direct.wakes)
         return found
-
-    def _is_alone(self, request: Request) -> bool:
-        """Tell whether nothing but the resource itself works in the session of this path operation."""
-        if getattr(request.app, "dependency_overrides", None):  # of tests, and of this moment
-            return False
-        plan = request.scope.get("fastapi", {}).get("effective_route_context") or request.scope.get("route")
-        known: bool | None = getattr(plan, _ALONE, None)
-        if known is None:
-            dependant = getattr(plan, "dependant", None)
-            known = dependant is not None and self._keeps_to_itself(dependant)
-            setattr(plan, _ALONE, known)
-        return known
-
-    def _keeps_to_itself(self, dependant: Dependant) -> bool:
-        ours = is_given(dependant.call) or isinstance(dependant.call, Idempotency)
-        return all(
-            (ours or one.call != self._session) and self._keeps_to_itself(one)
-            for one in dependant.dependencies
-        )

@@ -31,13 +31,18 @@ def given(annotations: Mapping[str, Any]) -> Callable[..., Any]:
     async def dependency(**values: Any) -> dict[str, Any]:
         return values
 
-    setattr(dependency, _IS_GIVEN, True)
-    return with_parameters(dependency, annotations)
+    return with_parameters(own(dependency), annotations)
 
 
-def is_given(call: Any) -> bool:
-    """Tell whether this is a dependency that `given` has made."""
-    return bool(getattr(call, _IS_GIVEN, False))
+def own(function: Function) -> Function:
+    """Mark a dependency as a resource's own, which does nothing in a session that it comes by."""
+    setattr(function, _IS_OWN, True)
+    return function
 
 
-_IS_GIVEN = "__stanchion_given__"
+def is_own(call: Any) -> bool:
+    """Tell whether a dependency is marked so."""
+    return bool(getattr(call, _IS_OWN, False))
+
+
+_IS_OWN = "__stanchion_own__"
