@@ -3,15 +3,18 @@
 import asyncio
 import sqlite3
 import threading
+import time
 from collections.abc import Awaitable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
-from stanchion.database import sqlite
+from stanchion.database import Database, sqlite
 from stanchion.database.group_writer import GroupWriter, Work
+from stanchion.database.turns import Turns
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def writer(path: Path) -> Iterator[GroupWriter]:
-    writer = GroupWriter(make_url(f"sqlite:///{path}"))
+    writer = GroupWriter(make_url(f"sqlite:///{path}"), Turns())
     yield writer
     asyncio.run(writer.close())
 
@@ -122,7 +125,7 @@ def test_a_connection_that_could_not_be_prepared_is_not_kept(
 ) -> None:
     monkeypatch.setattr(sqlite, "BUSY_TIMEOUT", 0.05)
     path = tmp_path / "new.db"
-    writer = GroupWriter(make_url(f"sqlite:///{path}"))
+    writer = GroupWriter(make_url(f"sqlite:///{path}"), Turns())
 
     async def run() -> list[int]:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -140,3 +143,71 @@ def test_a_connection_that_could_not_be_prepared_is_not_kept(
 
 def settings(connection: sqlite3.Connection) -> list[int]:
     return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("foreign_keys", "synchronous")]
+
+
+class OnASlowDisk(sqlite3.Connection):
+    commits = 0
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        if sql == "COMMIT":
+            type(self).commits += 1
+            time.sleep(0.05)
+        return super().execute(sql, parameters)
+
+
+async def press(writer: GroupWriter) -> None:
+    """Write without a pause: what waits while one group is committed is the next."""
+
+    async def again_and_again(name: str) -> None:
+        for _ in range(20):
+            await writer.write(add(name))
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(12):
+            group.create_task(again_and_again(str(number)))
+            await asyncio.sleep(0.005)
+
+
+def test_another_process_has_its_turns_while_all_write(writer: GroupWriter, path: Path) -> None:
+    writer._options["factory"] = OnASlowDisk
+    OnASlowDisk.commits = 0
+    ended = threading.Event()
+    turns: list[int] = []
+
+    def come_between() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as other:
+            while not ended.wait(0.003):
+                with suppress(sqlite3.OperationalError):  # somebody writes
+                    other.execute("BEGIN IMMEDIATE")
+                    turns.extend(other.execute("SELECT count(*) FROM things").fetchone())
+                    other.execute("ROLLBACK")
+
+    async def run() -> None:
+        between = asyncio.create_task(asyncio.to_thread(come_between))
+        await press(writer)
+        ended.set()
+        await between
+
+    asyncio.run(run())
+    assert len(names(path)) == 240
+    assert len(set(turns)) > OnASlowDisk.commits / 2
+
+
+def test_a_session_of_the_same_process_is_next(path: Path) -> None:
+    async def run() -> int:
+        database = Database(f"sqlite:///{path}")
+        writer = database.direct._group_writer
+        assert writer is not None
+        writer._options["factory"] = OnASlowDisk
+        pressing = asyncio.create_task(press(writer))
+        await asyncio.sleep(0.2)
+        counts = []
+        for _ in range(3):
+            async with database.transaction() as session:
+                counts.append(await session.scalar(text("SELECT count(*) FROM things")))
+        await pressing
+        await database.close()
+        return counts[-1] or 0
+
+    assert 0 < asyncio.run(run()) < 200
+    assert len(names(path)) == 240

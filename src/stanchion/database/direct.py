@@ -23,6 +23,7 @@ from stanchion.database.failures import (
 from stanchion.database.group_writer import GroupWriter
 from stanchion.database.loop_reader import LoopReader
 from stanchion.database.ready import Ready
+from stanchion.database.turns import Turns
 from stanchion.database.wakes import SILENT
 
 Rows = Sequence[Any]
@@ -36,12 +37,12 @@ class Direct:
     here: whoever asked, asks again in a session, which knows what it means.
     """
 
-    def __init__(self, engine: AsyncEngine, url: URL) -> None:
+    def __init__(self, engine: AsyncEngine, url: URL, turns: Turns) -> None:
         self._engine = engine.sync_engine
         self._reader = engine
         self._is_sqlite = url.get_backend_name() == "sqlite"
         self._loop_reader = LoopReader(url) if self._is_sqlite else None
-        self._group_writer = GroupWriter(url) if self._is_sqlite else None
+        self._group_writer = GroupWriter(url, turns) if self._is_sqlite else None
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._refusals, self._gives_up = _errors(self._is_sqlite)
         # What listens by now is ours, and SQLAlchemy's for options of the engine.

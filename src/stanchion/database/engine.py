@@ -19,6 +19,7 @@ from stanchion.database.failures import DatabaseUnavailableError, is_transient, 
 from stanchion.database.retries import SESSIONS, pause
 from stanchion.database.schema import heads, is_current, known
 from stanchion.database.session import RequestSession
+from stanchion.database.turns import Turns
 from stanchion.database.url import parse
 from stanchion.stack import function_stack
 
@@ -56,14 +57,15 @@ class Database:
     ) -> None:
         self.url: URL = parse(url)
         self._heads, self._known = (heads(app_dir), known(app_dir)) if app_dir else ({}, {})
-        self.engine: AsyncEngine = _create_engine(self.url, pool_size).execution_options(
+        turns = Turns()
+        self.engine: AsyncEngine = _create_engine(self.url, pool_size, turns).execution_options(
             **{wakes.SILENT: not notify}
         )
         self._background: set[asyncio.Task[None]] = set()
         self.wakes = wakes.Wakes(_listen(self.url, notify))
         # The same pool; the options let each database refuse a write.
         self._reader = self.engine.execution_options(**{sqlite.READ_ONLY: True}, postgresql_readonly=True)
-        self.direct = Direct(self._reader, self.url)
+        self.direct = Direct(self._reader, self.url, turns)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -183,7 +185,7 @@ class Database:
                     await session.close()
 
 
-def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
+def _create_engine(url: URL, pool_size: int, turns: Turns) -> AsyncEngine:
     options: dict[str, Any] = {
         "pool_size": pool_size,
         "max_overflow": pool_size,
@@ -192,7 +194,7 @@ def _create_engine(url: URL, pool_size: int) -> AsyncEngine:
         "hide_parameters": True,
     }
     if url.get_backend_name() == "sqlite":
-        engine = sqlite.create_engine(url, **options)
+        engine = sqlite.create_engine(url, turns, **options)
     else:
         engine = create_async_engine(
             "postgresql+asyncpg://", async_creator=_postgresql_connector(url), **options

@@ -4,6 +4,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,11 +14,17 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL
 
 from stanchion.database import sqlite
+from stanchion.database.turns import Turns
 
 Work = Callable[[sqlite3.Connection], Any]
 
 _MOST = 200
 """Writes of one commit: other writers wait for it."""
+_LONGEST_TURN = 0.1
+"""Seconds for which the next commit waits at most until others have had their turn."""
+_GAP = 0.2
+"""How long the file is left to other processes between two commits, as a part of what the last one took.
+One of six of their tries, 1 to 100 ms apart, is in it. What waits meanwhile shares the next commit."""
 _LONGEST_END = 10.0
 """Seconds that `close` waits for the last commits; the thread writes on, for as long as the process lives."""
 
@@ -33,10 +40,12 @@ class GroupWriter:
     """One connection and its thread, which takes all that waits, writes it, and commits once.
 
     Each write has a savepoint of its own: one that fails takes nothing of the others with it. It is
-    answered when the commit is on the disk (`synchronous = FULL`).
+    answered when the commit is on the disk (`synchronous = FULL`). Between two commits others have their
+    turn: those that wait in `turns`, and for a while those that nobody knows of.
     """
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, turns: Turns) -> None:
+        self._turns = turns
         (path,), options = SQLiteDialect_pysqlite().create_connect_args(url)
         self._path = path
         self._options = {
@@ -76,7 +85,10 @@ class GroupWriter:
 
     def _run(self, asked: "queue.SimpleQueue[_Asked | None]") -> None:
         connection: sqlite3.Connection | None = None
+        others_until = 0.0
         while (first := asked.get()) is not None:
+            time.sleep(max(0.0, others_until - time.monotonic()))
+            self._turns.let_others(_LONGEST_TURN)
             group = [first]
             ended = False
             while len(group) < _MOST and not asked.empty():
@@ -85,15 +97,20 @@ class GroupWriter:
                     ended = True
                     break
                 group.append(more)
+            began = time.monotonic()
             try:
                 if connection is None:
                     connection = self._opened()
+                connection.execute("BEGIN IMMEDIATE")
+                began = time.monotonic()
                 answers = _written(connection, group)
             except Exception as exc:
                 answers = [exc] * len(group)
             _answer(group, answers)
             if ended:
                 break
+            now = time.monotonic()
+            others_until = now + min(_GAP * (now - began), _LONGEST_TURN)
         if connection is not None:
             connection.close()
 
@@ -108,8 +125,7 @@ class GroupWriter:
 
 
 def _written(connection: sqlite3.Connection, group: Sequence[_Asked]) -> list[Any]:
-    """Write all in one transaction. Returns for each what it returned, or its exception."""
-    connection.execute("BEGIN IMMEDIATE")
+    """Write all in the open transaction, and commit. Returns for each what it returned, or its exception."""
     try:
         # Whoever has left by now, while it waited for the file, is owed nothing.
         answers = [None if one.answer.cancelled() else _alone(connection, one.work) for one in group]

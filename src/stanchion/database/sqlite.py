@@ -13,19 +13,21 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from stanchion.database.turns import Turns
+
 READ_ONLY = "stanchion_read_only"
 """The execution option that says that nothing will be written."""
 BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits for the one before it."""
 
 
-def create_engine(url: URL, **options: Any) -> AsyncEngine:
-    """Return an engine that begins with BEGIN IMMEDIATE, or with BEGIN where READ_ONLY is set."""
+def create_engine(url: URL, turns: Turns, **options: Any) -> AsyncEngine:
+    """Return an engine that begins with BEGIN IMMEDIATE in its turn, or with BEGIN where READ_ONLY is set."""
     # isolation_level=None: sqlite3 begins nothing by itself.
     arguments = {"timeout": BUSY_TIMEOUT, "isolation_level": None, "async_creator_fn": _connect}
     engine = create_async_engine(url, connect_args=arguments, **options)
     event.listen(engine.sync_engine, "connect", _connected)
-    event.listen(engine.sync_engine, "begin", _begin)
+    event.listen(engine.sync_engine, "begin", partial(_begin, turns))
     return engine
 
 
@@ -77,8 +79,12 @@ def lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-def _begin(connection: Connection) -> None:
+def _begin(turns: Turns, connection: Connection) -> None:
     read_only = connection.get_execution_options().get(READ_ONLY, False)
     # A transaction that was begun for reading and then writes may fail whatever the timeout is.
     connection.exec_driver_sql(f"PRAGMA query_only = {int(read_only)}")
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    if read_only:
+        connection.exec_driver_sql("BEGIN")
+        return
+    with turns.waiting():
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
