@@ -76,6 +76,8 @@ def make(database: Database) -> FastAPI:
     class Resource(Silent):
         events = Events(database)
 
+    app.state.events = Resource.events
+
     async def audit(session: Annotated[AsyncSession, Depends(database.get_session)]) -> AsyncIterator[None]:
         yield
         await session.execute(text("INSERT INTO inserter_audits (id) VALUES (1)"))
@@ -355,6 +357,19 @@ async def test_many_at_once_each_whole(
     assert len({one["name"] for one in kept}) == len(kept) == 40
     assert sorted(one["key"] for one in await events(database)) == sorted(str(one["id"]) for one in kept)
     assert len(written) == 60
+
+
+async def test_one_of_many_takes_the_old_events_with_it(
+    built: Built, caller: httpx2.AsyncClient, database: Database, written: list[bool]
+) -> None:
+    """The others do not go through sessions for it, which would wait for each other."""
+    for turn in range(2):
+        built[0].state.events.count(256)
+        async with anyio.create_task_group() as group:
+            for number in range(8):
+                group.start_soon(lambda name: caller.post("/fast", json={"name": name}), f"{turn} {number}")
+    assert len(await rows(database)) == 16
+    assert written == [True] * 14
 
 
 async def test_a_session_that_writes_meanwhile(sqlite_url: str, written: list[bool]) -> None:

@@ -103,6 +103,7 @@ class Events:
         self._appended = 0
         self.is_trim_due = False
         """Whether the next `append_all` is to delete what is old, too."""
+        self._is_trim_taken = False
 
     async def append(
         self,
@@ -149,7 +150,16 @@ class Events:
         """Count events that were written, by `append_all` or by a statement that wrote their rows too."""
         before, self._appended = self._appended, self._appended + more
         if before // _TRIM_EVERY != self._appended // _TRIM_EVERY:
-            self.is_trim_due = True
+            self.is_trim_due, self._is_trim_taken = True, False
+
+    def takes_trim(self) -> bool:
+        """Tell one of those who ask that it is to use `append_all`, as a trim is due; not the others.
+
+        It may fail before that: another is told so after as many events again.
+        """
+        is_first = self.is_trim_due and not self._is_trim_taken
+        self._is_trim_taken = self.is_trim_due
+        return is_first
 
     def subscription(
         self,

@@ -38,9 +38,9 @@ class Announcer:
         changes = [self._change(row) for row in rows]
         await self._events.append_all(session, self._table.name, kind, changes, caller=caller)
 
-    def is_trim_due(self) -> bool:
-        """Tell whether the next event is to take old ones with it."""
-        return self._events.is_trim_due
+    def takes_trim(self) -> bool:
+        """Tell one of those who ask that its event is to take old ones with it."""
+        return self._events.takes_trim()
 
     def count(self) -> None:
         """Count an event that the statement of its row has written."""

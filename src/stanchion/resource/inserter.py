@@ -54,7 +54,7 @@ class Inserter:
             return None
         if any(values.get(name) is not None for name in access.references):
             return None
-        if self._announcer is not None and self._announcer.is_trim_due():
+        if self._announcer is not None and self._announcer.takes_trim():
             return None
         made = self._writer.made({**values, **access.values})
         if any(isinstance(value, SQLRole) for value in made.values()):  # what a hook wants computed
