@@ -9,6 +9,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
 venv=$root/.dev/venv
 python=${PYTHON:-python3}
+described=(pyproject.toml src/stanchion/__init__.py) # the second has the version
 unset PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX=$root/.dev/pycache PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_USER=0
 [ -w "${HOME:-/nonexistent}" ] || export PIP_NO_CACHE_DIR=1
@@ -28,7 +29,8 @@ check_python() {
         fail "$python has no venv module: install it (on Debian the package python3-venv), $other"
 }
 
-# What the environment was made from lies in it: made-for, and copies of locks and pyproject that cmp can compare.
+# What the environment was made from lies in it: made-for, and copies of locks and of what describes the
+# project, for cmp to compare.
 same() { # same LOCK...: is the environment there, with these locks as they are today?
     local lock
     [ -x "$venv/bin/python" ] && [ "$(cat "$venv/made-for" 2>/dev/null)" = "$python $root" ] || return 1
@@ -43,6 +45,10 @@ usable() { # can what is there be added to: not broken off, and of no older lock
     for made in "$venv"/made-for.*; do
         cmp -s "requirements/${made##*/made-for.}.txt" "$made" || return 1
     done
+}
+
+same_project() { # is the project installed as it describes itself today?
+    cat "${described[@]}" | cmp -s - "$venv/project"
 }
 
 install_locks() { # install_locks LOCK...
@@ -64,7 +70,7 @@ install_project() {
     rm -f "$venv/project"
     "$venv/bin/python" -m pip install -qq --no-deps --no-compile --no-build-isolation --editable . ||
         fail "the project itself could not be installed; the lines above say why; mend that and run $0 again"
-    cp pyproject.toml "$venv/project"
+    cat "${described[@]}" >"$venv/project"
 }
 
 make_environment() { # make_environment LOCK...
@@ -82,11 +88,11 @@ make_environment() { # make_environment LOCK...
         fi
         install_locks "$@"
     fi
-    cmp -s pyproject.toml "$venv/project" || install_project
+    same_project || install_project
     exec 9>&-
 }
 
-if ! { same build "$@" && cmp -s pyproject.toml "$venv/project"; }; then
+if ! { same build "$@" && same_project; }; then
     make_environment build "$@"
 fi
 export PATH=$venv/bin:$PATH VIRTUAL_ENV=$venv

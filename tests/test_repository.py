@@ -7,8 +7,11 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+import stanchion
 
 ROOT = Path(__file__).parents[1]
 LOCKS = sorted((ROOT / "requirements").iterdir())
@@ -25,7 +28,7 @@ def pins(lock: str) -> list[str]:
     return [match["pin"].strip() for line in lines if (match := pin.match(line))]
 
 
-def project() -> dict[str, dict[str, list[str]]]:
+def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -69,6 +72,17 @@ def test_the_template_is_pinned_as_the_runtime_is() -> None:
     first, *others = (ROOT / "src/stanchion/template/requirements.txt").read_text().splitlines()
     assert first == "stanchion[postgres]"
     assert others == pins("runtime")
+
+
+def test_the_version_has_one_source() -> None:
+    """The package; pyproject.toml reads it there, and the newest release of CHANGELOG.md is this one."""
+    assert "version" not in project()["project"]
+    assert project()["project"]["dynamic"] == ["version"]
+    assert project()["tool"]["hatch"]["version"] == {"path": "src/stanchion/__init__.py"}
+    released = re.findall(
+        r"^## (\d\S*) - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE
+    )
+    assert released[0] == stanchion.__version__
 
 
 def test_there_is_no_other_lock() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stanchion.resource import Resource as Resource
     from stanchion.settings import Settings as Settings
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0rc1"
 
 _HOMES = {
     "Caller": "stanchion.caller",

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from stanchion.cli.commands import app
 from stanchion.scaffold import Origin
 
-WHEEL = Origin("0.1.0.dev0", "file:///srv/stanchion.whl")
+WHEEL = Origin("0.3.0", "file:///srv/stanchion.whl")
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_the_next_lines(folder: Path) -> None:
 def test_in_an_active_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
     assert lines("shop") == ["cd shop", 'pip install -e ".[dev]"', "stanchion dev"]
-    monkeypatch.setattr(Origin, "installed", lambda: Origin("0.1.0.dev0", "file:///src", editable=True))
+    monkeypatch.setattr(Origin, "installed", lambda: Origin("0.3.0", "file:///src", editable=True))
     assert lines("other")[1].startswith("python3 -m venv .venv && ")
 
 

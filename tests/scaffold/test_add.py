@@ -21,7 +21,7 @@ REVISION = "0002_add_invoices.py"
 def shop(tmp_path: Path) -> Path:
     """A new project."""
     folder = tmp_path / "shop"
-    Project.plan(str(folder), database="sqlite", origin=Origin("0.1.0.dev0")).create(api_key=new_key())
+    Project.plan(str(folder), database="sqlite", origin=Origin("0.3.0")).create(api_key=new_key())
     add_actions(folder)
     return folder
 

@@ -15,8 +15,8 @@ from stanchion.scaffold.manifest import FILES
 from stanchion.scaffold.project import TEMPLATE
 from stanchion.secret import new_key
 
-REGISTRY = Origin("0.1.0.dev0")
-WHEEL = Origin("0.1.0.dev0", "file:///srv/stanchion-0.1.0.dev0-py3-none-any.whl")
+REGISTRY = Origin("0.3.0")
+WHEEL = Origin("0.3.0", "file:///srv/stanchion-0.3.0-py3-none-any.whl")
 
 
 def create(where: Path, origin: Origin = REGISTRY) -> None:

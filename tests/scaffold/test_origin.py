@@ -12,9 +12,7 @@ import stanchion
 from stanchion.scaffold import Origin
 
 
-def installed(
-    folder: Path, record: dict[str, Any] | None, version: str = "0.1.0.dev0"
-) -> metadata.Distribution:
+def installed(folder: Path, record: dict[str, Any] | None, version: str = "0.3.0") -> metadata.Distribution:
     """Make what an installation leaves behind."""
     info = folder / f"stanchion-{version}.dist-info"
     info.mkdir()
@@ -25,7 +23,7 @@ def installed(
 
 
 def test_a_wheel(tmp_path: Path) -> None:
-    wheel = tmp_path / "my wheels" / "stanchion-0.1.0.dev0-py3-none-any.whl"
+    wheel = tmp_path / "my wheels" / "stanchion-0.3.0-py3-none-any.whl"
     wheel.parent.mkdir()
     wheel.touch()
     record = {"url": wheel.as_uri(), "archive_info": {"hashes": {"sha256": "0" * 64}}}
@@ -38,7 +36,7 @@ def test_a_wheel(tmp_path: Path) -> None:
 def test_a_folder(tmp_path: Path, editable: bool) -> None:
     record = {"url": tmp_path.as_uri(), "dir_info": {"editable": True} if editable else {}}
     origin = Origin.of(installed(tmp_path, record))
-    assert origin == Origin("0.1.0.dev0", tmp_path.as_uri(), editable)
+    assert origin == Origin("0.3.0", tmp_path.as_uri(), editable)
     assert origin.requirement("dev") == f"stanchion[dev] @ {tmp_path.as_uri()}"
 
 
@@ -64,6 +62,7 @@ def test_an_address(tmp_path: Path) -> None:
     ("version", "expected"),
     [
         ("0.1.0.dev0", ">=0.1.0.dev0,<0.2"),
+        ("0.1.0rc1", ">=0.1.0rc1,<0.2"),
         ("0.9.3", ">=0.9.3,<0.10"),
         ("1.4.0rc1", ">=1.4.0rc1,<2"),
         ("2.0", ">=2.0,<3"),
@@ -77,7 +76,7 @@ def test_the_registry(tmp_path: Path, version: str, expected: str) -> None:
 
 def test_a_wheel_that_has_been_deleted(tmp_path: Path) -> None:
     origin = Origin.of(installed(tmp_path, {"url": (tmp_path / "gone.whl").as_uri(), "archive_info": {}}))
-    assert origin == Origin("0.1.0.dev0")
+    assert origin == Origin("0.3.0")
 
 
 def test_the_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from stanchion import __version__
 from stanchion.gate.model import Finding, Report, Verdict
 from stanchion.gate.report.checklist import State, checklist, mark, sections, unchecked, unruled
 from stanchion.gate.report.findings import groups
-from stanchion.gate.report.text import cut, doubt, exercised, own_version, percent, place, verified, visible
+from stanchion.gate.report.text import cut, doubt, exercised, percent, place, verified, visible
 
 _TEMPLATE = Path(__file__).with_name("html.jinja")
 
@@ -22,7 +23,7 @@ def to_html(report: Report) -> str:
         .from_string(_TEMPLATE.read_text(encoding="utf-8"))
         .render(
             report=report,
-            version=own_version(),
+            version=__version__,
             verified=percent(report.verified),
             lead=verified(report),
             counts={verdict.value: report.count(verdict) for verdict in Verdict},

@@ -4,10 +4,10 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from stanchion import __version__
 from stanchion.gate.model import Finding, Report, Result, Rule
 from stanchion.gate.report.checklist import Entry, checklist
 from stanchion.gate.report.findings import fingerprint
-from stanchion.gate.report.text import own_version
 
 
 def to_json(report: Report) -> str:
@@ -29,7 +29,7 @@ def to_json(report: Report) -> str:
       when lines move.
     """
     content = {
-        "version": own_version(),
+        "version": __version__,
         "target": report.target,
         "score": report.score,
         "verified": round(report.verified, 4),

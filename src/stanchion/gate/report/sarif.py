@@ -4,9 +4,10 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+from stanchion import __version__
 from stanchion.gate.model import Finding, Report, Rule, Severity
 from stanchion.gate.report.findings import fingerprint, groups
-from stanchion.gate.report.text import own_version, visible
+from stanchion.gate.report.text import visible
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _ROOT = "%SRCROOT%"
@@ -35,7 +36,7 @@ def to_sarif(report: Report) -> str:
         "tool": {
             "driver": {
                 "name": "stanchion",
-                "version": own_version(),
+                "version": __version__,
                 "rules": [_rule(rule) for rule in rules],
             }
         },

@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Collection
-from importlib.metadata import version
 
 from stanchion.gate.model import Exercised, Finding, Report, Verdict
 
@@ -78,8 +77,3 @@ def exercised(operations: Collection[Exercised]) -> str:
     gaps = sum(bool(row.why) for row in operations)
     what = "nothing is missing" if not gaps else f"of {gaps} something is missing"
     return f"{succeeded} of {len(operations)} were seen to succeed, {refused} to refuse; {what}"
-
-
-def own_version() -> str:
-    """Return the version of Stanchion."""
-    return version("stanchion")
