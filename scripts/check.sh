@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Checks everything that is not a test, and how much the tests cover. It stops at the first failure and says what to
 # run. The last step, coverage, judges the last run of scripts/test.sh --cov, and makes one first where the sources or
-# tests have changed since; --quick leaves that step out.
+# tests have changed since; --quick leaves that step out, and tries the wheel on one Python alone.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime dev
 
-case "${1:-}" in
+quick=${1:-}
+case "$quick" in
 "" | --quick) ;;
 *) fail "there is no option $1; the only one is --quick" ;;
 esac
@@ -39,6 +40,10 @@ package() {
     python scripts/package.py "$temporary"
 }
 
+installed() {
+    python scripts/installed.py ${quick:+"$quick"} "$temporary"
+}
+
 absent() { # absent OPTIONS: does git find nothing? A search that could not run is no answer.
     local status=0
     git grep --untracked "$@" || status=$?
@@ -70,10 +75,11 @@ step "types of the template" "mend the lines above, then run: scripts/check.sh -
 step "types of the docs' apps" "mend the lines above, then run: scripts/check.sh --quick" types_of_docs
 step "layers" "mend the imports above, then run: .dev/venv/bin/lint-imports" lint-imports --no-logo
 step "package" "mend what is said above, then run: scripts/check.sh --quick" package
+step "installed" "mend what is said above, then run: scripts/check.sh --quick" installed
 step "gate" "mend what is found above, then run: stanchion check" python scripts/gate.py
 step "routes" "mend what is found above, then run: scripts/suite.py --quick" python scripts/suite.py --quick
 step "addresses" "take them out of the lines above, then run: scripts/check.sh --quick" addresses
-if [ "${1:-}" != --quick ]; then
+if [ "$quick" != --quick ]; then
     step "coverage" "cover the lines above, then run: scripts/check.sh" coverage_of_tests
 fi
 echo "== all is well"
