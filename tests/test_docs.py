@@ -75,6 +75,19 @@ NOT_RUN = {
 """What no test of the suite runs, how often it is there, and why."""
 
 
+PEERS = {
+    "FastAPI": "fastapi",
+    "SQLModel": "sqlmodel",
+    "FastCRUD": "fastcrud",
+    "Litestar": "litestar",
+    "advanced-alchemy": "advanced-alchemy",
+    "Django REST framework": "djangorestframework",
+    "django-ninja": "django-ninja",
+    "Django": "django",
+}
+"""What the comparison names, each with its package."""
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every page of the site, as Markdown."""
@@ -208,3 +221,43 @@ def test_the_engine_is_told_of_every_page(site: Path) -> None:
     for page in site.rglob("*.md"):
         assert f'"{page.relative_to(site).as_posix()}"' in told
     assert "://" not in told
+
+
+def rows(text: str, heading: str) -> dict[str, list[str]]:
+    """Return the rows of the first table whose heading begins so, by their first cell."""
+    table = text.partition(heading)[2].partition("\n\n")[0].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    return {first: others for first, *others in cells}
+
+
+def test_the_readme_compares_as_its_page_does() -> None:
+    readme, page = ((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/peers.md"))
+    lock = (ROOT / "requirements/peers.txt").read_text("utf-8")
+    shown = rows(readme, "| | Stanchion |")
+    assert len(shown) == 8
+    assert shown == rows(page, "| | Stanchion |")
+    for text in (readme, page):
+        section = " ".join(text.partition("Looked up on")[2].partition("\n\n")[0].split())
+        for name, pin in PEERS.items():
+            versions = re.findall(rf"^{pin}==(\S+)", lock, re.MULTILINE)  # more than one where Pythons differ
+            assert any(f"{name} {version}" in section for version in versions), name
+
+
+def test_what_the_readme_quotes_was_measured() -> None:
+    """Ratios, figures, the day and the machine are those of docs/performance.md."""
+    readme, page = ((ROOT / name).read_text("utf-8") for name in ("README.md", "docs/performance.md"))
+    section = readme.partition("\n## What it costs\n")[2].partition("\n## ")[0]
+    measured = {
+        name: re.findall(r"\(([\d.]+)\)", " ".join(cells))
+        for name, cells in rows(page, "| PostgreSQL |").items()
+    }
+    quoted = rows(section, "| PostgreSQL |")
+    assert len(quoted) == 6
+    assert quoted == {name: measured[name] for name in quoted}
+    tables = page.partition("<!-- tables -->")[2].partition("| SQLite |")[0]
+    figures = re.findall(r"(\d+) µs", section)
+    assert len(figures) == 4
+    assert [one for one in figures if not re.search(rf"\b{one}\b", tables)] == []
+    when = re.search(r"^Measured on (\d{4}-\d\d-\d\d), on (\d+ cores) ", page, re.MULTILINE)
+    assert when
+    assert f"measured on {when[1]} on {when[2]}" in " ".join(section.split())

@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def main() -> None:
         facts = [] if given.only else growth.measure(bench, folder, quick=given.quick, tell=tell)
     versions = versions_of(subjects, given.peers)
     told = {
+        "date": date.today().isoformat(),
         "machine": f"{os.cpu_count()} cores",
         "python": platform.python_version(),
         "versions": versions,
@@ -124,7 +126,8 @@ def versions_of(subjects: Sequence[Subject], peers: str) -> dict[str, str]:
 def write_docs(results: Sequence[Result], facts: Sequence[growth.Fact], told: dict[str, Any]) -> None:
     """Fill the page's sections, and draw its picture."""
     packages = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
-    measured = f"Measured on {told['machine']} with Python {told['python']} and {told['client']}: {packages}."
+    where = f"on {told['machine']} with Python {told['python']} and {told['client']}"
+    measured = f"Measured on {told['date']}, {where}: {packages}."
     if told["load_before"] > 1:
         measured += f" Others used the machine (load {told['load_before']}): read the ratios."
     sections = {"machine": measured, "tables": report.markdown(results), "growth": growth.markdown(facts)}
