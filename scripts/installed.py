@@ -1,13 +1,15 @@
 """Uses the built distributions as a stranger would: `python scripts/installed.py [--quick] FOLDER`.
 
-Each Python from 3.11 on PATH (with --quick the one that runs this, alone) gets an environment of its own,
-.dev/installed/3.N, with the pins of requirements/runtime.txt and nothing else, and in it FOLDER's wheel. All
-that is then run is run outside of the repository. The sdist must build the same wheel, and is tried too.
+Each Python from 3.11 on PATH gets an environment of its own, .dev/installed/3.N, with the pins of
+requirements/runtime.txt and nothing else, and in it FOLDER's wheel. All that is then run is run outside of
+the repository. The sdist must build the same wheel, and is tried on one of them. With --quick there is one
+Python, the one that runs this, and no sdist.
 
 The environments stay, with the pins; what is installed in them of Stanchion is new each time.
 """
 
 import argparse
+import fcntl
 import os
 import re
 import shutil
@@ -167,20 +169,30 @@ def contents(wheel: Path) -> set[tuple[str, int]]:
 def main() -> None:
     """Try them all; exit with 1 and what was said where one fails."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="try the Python that runs this, alone")
+    parser.add_argument(
+        "--quick", action="store_true", help="try the Python that runs this, and the wheel, alone"
+    )
     parser.add_argument("folder", type=Path, help="where the wheel and the sdist are")
     options = parser.parse_args()
     [wheel], [sdist] = options.folder.glob("*.whl"), options.folder.glob("*.tar.gz")
-    for number, (version, interpreter) in enumerate(pythons(options.quick).items()):
-        begun = time.monotonic()
-        with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(temporary)
-            environment = Environment(version, interpreter)
-            if number == 0:
-                environment.install(from_sdist(sdist, wheel, folder), folder)
-            environment.install(wheel, folder)
-            environment.use(folder)
-        print(f"    Python {version}: installed and used in {time.monotonic() - begun:.0f} s", flush=True)
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+    with (ENVIRONMENTS / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one at a time
+        for number, (version, interpreter) in enumerate(pythons(options.quick).items()):
+            try_on(version, interpreter, wheel, None if number or options.quick else sdist)
+
+
+def try_on(version: str, interpreter: str, wheel: Path, sdist: Path | None) -> None:
+    """Install and use the wheel on one Python, after what the sdist builds; say how long that took."""
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        environment = Environment(version, interpreter)
+        if sdist:
+            environment.install(from_sdist(sdist, wheel, folder), folder)
+        environment.install(wheel, folder)
+        environment.use(folder)
+    print(f"    Python {version}: installed and used in {time.monotonic() - begun:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
