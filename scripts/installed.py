@@ -123,7 +123,7 @@ class Environment:
     def install(self, wheel: Path, folder: Path) -> None:
         """Install a wheel of Stanchion in place of the one before; see that it is this one, and whole."""
         self.pip("install", "--no-deps", "--no-compile", "--force-reinstall", wheel)
-        self.pip("check")
+        run(self.python, "-m", "pip", "--disable-pip-version-check", "check", folder=self.folder)
         version = wheel.name.split("-")[1]
         expect(run(self.folder / "bin/stanchion", "--version", folder=folder), f"stanchion {version}\n")
         if not Path(run(self.python, "-c", PUBLIC, folder=folder).strip()).is_relative_to(self.folder):
