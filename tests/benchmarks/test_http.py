@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-from benchmarks.http import growth, measuring, report
+from benchmarks.http import flames, growth, measuring, report
 from benchmarks.http.catalogue import FOLDER, SUBJECTS, Subject
 from benchmarks.http.databases import Shelf
 from benchmarks.http.load import ROOT, Driver
@@ -184,3 +184,22 @@ def test_the_page_names_every_subject_and_has_its_picture() -> None:
     ET.parse(ROOT / "docs" / "pictures" / "performance.svg")
     for name in ("machine", "tables", "growth"):
         assert text.count(f"<!-- {name} -->") == text.count(f"<!-- /{name} -->") == 1
+
+
+def test_a_sample_is_its_innermost_layers() -> None:
+    lines = [
+        "run (uvicorn/server.py:1);app (fastapi/routing.py:2);one (stanchion/resource/reader.py:3) 3",
+        "run (uvicorn/server.py:1);app (fastapi/routing.py:2);enter (contextlib.py:9) 2",
+        "main (asyncio/runners.py:1) 1",
+        "fetch (asyncpg/connection.py:5) 4",
+    ]
+    found = flames.by_layer(lines)
+    assert dict(found) == {
+        "the resource: stanchion.resource, stanchion.database": 3,
+        "FastAPI and Starlette: which route it is": 2,
+        "the server: uvicorn, uvloop, httptools": 1,
+        "the statement: asyncpg": 4,
+    }
+    table = flames.shares({"get": found})
+    assert "| the statement: asyncpg | 40% |" in table
+    assert table.count("\n") == len(flames.LAYERS) + 1
