@@ -51,7 +51,7 @@ def show(found: Any, folder: Path) -> None:
         status, note = run(written, server, API_KEY=ada)
         print(f"Ada writes a note, with the first line:\n    {status} {json.dumps(note)}")
         theirs = read.replace(read.split()[2].rpartition("/")[2], str(note["id"]), 1)
-        status, answer = run(theirs, server, API_KEY=bob)
+        status, answer = run(theirs, server, OTHER_API_KEY=bob)
         print(f"Bob asks for it, with the second line and his own token:\n    {status} {json.dumps(answer)}")
     if (status, answer) != (200, note):
         raise DemoError("Bob was kept out")
@@ -70,7 +70,7 @@ def main() -> None:
         print(f"  {checked['score']} of 100. {RULE}, critical, proven: {found['message']}")
         print(f"  {found['operation']}, {found['file']}:{found['line']}. The gate made two accounts and saw")
         print(indent(found["evidence"], "    "))
-        print("  and it names the lines that show it again, with a token as $API_KEY:")
+        print("  and it names the lines that show it again, with the tokens of both:")
         print(indent(found["curl"], "    "))
         print("\nNow the same backend for real, with an empty database and two people.")
         show(found, folder)

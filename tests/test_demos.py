@@ -41,7 +41,7 @@ def test_a_defect_is_proven_and_shown() -> None:
 
 WRITE = """curl -i http://127.0.0.1:8000/notes -H 'Authorization: Bearer '"$API_KEY" \\
 -H 'Content-Type: application/json' -d '{"text": "a"}'""".replace("\\\n", "")
-READ = """curl -i http://127.0.0.1:8000/notes/20 -H 'Authorization: Bearer '"$API_KEY\""""
+READ = """curl -i http://127.0.0.1:8000/notes/20 -H 'Authorization: Bearer '"$OTHER_API_KEY\""""
 OWNED = (prove.STRANGER, "    if note is None:\n", "    if note is None or note.owner_id != user.id:\n")
 
 
