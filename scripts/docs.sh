@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the docs as a site in .dev/docs/site, offline and strictly: a link that leads nowhere fails it. Open its
-# index.html, or `scripts/docs.sh --serve` (PORT, 8002); --test first runs what takes its time: the tutorial, and the
-# anti-patterns before the gate. The pages are docs/, the skill, and what scripts/reference.py
-# makes of docstrings; the engine, and why it can be another, is in docs/decisions/0017-the-site.md.
+# index.html, or `scripts/docs.sh --serve` (PORT, 8002); --test first runs what the pages and the demonstrations say,
+# from the first line to the last. The pages are docs/, the skill, and what scripts/reference.py makes of
+# docstrings; the engine, and why it can be another, is in docs/decisions/0017-the-site.md.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime dev docs
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs the tests: `scripts/test.sh [--quick | --cov] [options of pytest]`. Without any it runs every test, on SQLite
+# Runs the tests: `scripts/test.sh [--quick | --cov] [options of pytest]`. Without any it runs every test of the code, on SQLite
 # and PostgreSQL; --cov does so too, and leaves .coverage for scripts/check.sh to judge, which takes twice as long.
 # --quick runs what needs neither PostgreSQL nor time. All use several processes (-n 0 after --quick: one). The other
-# kinds have scripts of their own: chaos.sh, browser.sh.
+# kinds have scripts of their own: docs.sh --test, chaos.sh, browser.sh.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh" runtime dev
 

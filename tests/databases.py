@@ -37,9 +37,11 @@ class Renewable(ABC):
 
 
 class _File(Renewable):
-    def __init__(self, directory: Path, fill: Fill) -> None:
+    def __init__(self, directory: Path, fill: Fill, migrated: str | None) -> None:
         self._original, self._copy = directory / "original.db", directory / "test.db"
         super().__init__(f"sqlite:///{self._copy}")
+        if migrated:
+            shutil.copyfile(_name(migrated), self._original)
         _fill(f"sqlite:///{self._original}", fill)
 
     def renew(self) -> None:
@@ -49,8 +51,9 @@ class _File(Renewable):
 
 
 class _OnServer(Renewable):
-    def __init__(self, server: Cluster, fill: Fill) -> None:
-        self._server, self._original = server, server.create_database()
+    def __init__(self, server: Cluster, fill: Fill, migrated: str | None) -> None:
+        template = _name(migrated) if migrated else "template1"
+        self._server, self._original = server, server.create_database(template=template)
         _fill(self._original, fill)
         super().__init__(server.create_database(template=_name(self._original)))
 
@@ -64,13 +67,15 @@ class _OnServer(Renewable):
 
 
 @contextmanager
-def renewable(request: pytest.FixtureRequest, fill: Fill) -> Iterator[Renewable]:
-    """Fill a database of the engine that is the fixture's `param`."""
+def renewable(
+    request: pytest.FixtureRequest, fill: Fill, *, migrated: str | None = None
+) -> Iterator[Renewable]:
+    """Fill a database of the engine that is the fixture's `param`, or a copy of `migrated`."""
     if request.param == "sqlite":
         temporary: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
-        yield _File(temporary.mktemp("renewable"), fill)
+        yield _File(temporary.mktemp("renewable"), fill, migrated)
         return
-    database = _OnServer(request.getfixturevalue("postgres_server"), fill)
+    database = _OnServer(request.getfixturevalue("postgres_server"), fill, migrated)
     yield database
     database.drop()
 
@@ -112,7 +117,7 @@ def original_of(
 def migrated_sqlite_url(original_of: Callable[[str], str], tmp_path: Path) -> str:
     """A SQLite database of this test's own, with the library's tables."""
     copy = tmp_path / "test.db"
-    shutil.copyfile(make_url(original_of("sqlite")).database or "", copy)
+    shutil.copyfile(_name(original_of("sqlite")), copy)
     return f"sqlite:///{copy}"
 
 

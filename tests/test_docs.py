@@ -23,20 +23,20 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^( *)```(\w+)\n.*?^\1```$", re.MULTILINE | re.DOTALL)
 
 RUN = [
-    ("README.md", "tests/test_readme.py", {"python"}),
-    ("docs/guide/", "tests/test_guide.py", {"python", "sh", "json", "ini", "text"}),
-    ("docs/guide/0-plain.md", "tests/test_guide.py", {"python", "sh", "json"}),
-    ("docs/guide/index.md", "tests/test_guide.py", set()),
-    ("docs/how-to/", "tests/test_howto.py", {"python", "sh", "json"}),
+    ("README.md", "tests/docs/test_readme.py", {"python"}),
+    ("docs/guide/", "tests/docs/test_guide.py", {"python", "sh", "json", "ini", "text"}),
+    ("docs/guide/0-plain.md", "tests/docs/test_guide.py", {"python", "sh", "json"}),
+    ("docs/guide/index.md", "tests/docs/test_guide.py", set()),
+    ("docs/how-to/", "tests/docs/test_howto.py", {"python", "sh", "json"}),
     ("docs/how-to/add.md", "tests/cli/test_add.py", {"sh"}),
-    ("docs/how-to/feed.md", "tests/test_howto.py", {"python", "sh", "json"}),
+    ("docs/how-to/feed.md", "tests/docs/test_howto.py", {"python", "sh", "json"}),
     ("docs/how-to/feed.md", "tests/test_alone.py", {"py"}),
     ("docs/how-to/feed.md", "tests/browser/test_feed.py", {"html"}),
-    ("docs/leaving.md", "tests/test_leaving.py", {"python", "ini", "sql"}),
+    ("docs/leaving.md", "tests/docs/test_leaving.py", {"python", "ini", "sql"}),
     ("docs/tutorial.md", "tests/docs/test_tutorial.py", {"python", "sh", "json"}),
-    (f"{SKILL}/", "tests/test_skill.py", {"python", "json"}),
+    (f"{SKILL}/", "tests/docs/test_skill.py", {"python", "json"}),
     (f"{SKILL}/references/anti-patterns.md", "tests/docs/test_anti_patterns.py", {"python"}),
-    (f"{SKILL}/references/integration.md", "tests/test_skill.py", {"python", "json"}),
+    (f"{SKILL}/references/integration.md", "tests/docs/test_skill.py", {"python", "json"}),
     (f"{SKILL}/references/integration.md", "tests/browser/test_site.py", {"js"}),
 ]
 """Which test runs the blocks of which languages, of a page or of a folder whose pages are not named."""

@@ -316,14 +316,14 @@ DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 @pytest.mark.slow
 @pytest.mark.measured
 @pytest.mark.timeout(300)
-def test_invoices_are_clean(invoices: Path, tmp_path: Path) -> None:
+def test_a_second_run_changes_nothing(invoices: Path) -> None:
+    """That what was added is typed and formatted, with a field of every type, is in tests/chaos."""
     before = tree(invoices)
     assert (
         command("add", *INVOICE, cwd=invoices) == "Invoice is there already, just so: nothing has changed.\n"
     )
     assert tree(invoices) == before
     migrated(invoices)
-    lint(invoices, tmp_path)
 
 
 @pytest.mark.slow

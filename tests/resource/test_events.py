@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
     select,
 )
 from sqlmodel import Field, SQLModel, col
+from tests.databases import ENGINES, Renewable, renewable
 from tests.events.following import following
 from tests.resource.conftest import Schema, Served
 
@@ -154,13 +155,24 @@ def make(database: Database) -> FastAPI:
     return app
 
 
+@pytest.fixture(scope="module", params=ENGINES)
+def built(
+    request: pytest.FixtureRequest, original_of: Callable[[str], str]
+) -> Iterator[tuple[FastAPI, Database, Renewable]]:
+    async def fill(database: Database) -> None:
+        tables = [SQLModel.metadata.tables[str(one.__tablename__)] for one in (Task, Plan)]
+        async with database.engine.begin() as connection:
+            await connection.run_sync(SQLModel.metadata.create_all, tables=tables)
+
+    with renewable(request, fill, migrated=original_of(request.param)) as one:
+        database = Database(one.url)
+        yield make(database), database, one
+
+
 @pytest.fixture
-async def shop(migrated_url: str) -> AsyncIterator[Served]:
-    database = Database(migrated_url)
-    tables = [SQLModel.metadata.tables[str(one.__tablename__)] for one in (Task, Plan)]
-    async with database.engine.begin() as connection:
-        await connection.run_sync(SQLModel.metadata.create_all, tables=tables)
-    app = make(database)
+async def shop(built: tuple[FastAPI, Database, Renewable]) -> AsyncIterator[Served]:
+    app, database, one = built
+    one.renew()
     async with client(app, headers={"X-User": "5"}) as caller:
         served = Served(app, caller, database, [])
 
@@ -169,6 +181,7 @@ async def shop(migrated_url: str) -> AsyncIterator[Served]:
 
         event.listen(database.engine.sync_engine, "before_cursor_execute", note)
         yield served
+        event.remove(database.engine.sync_engine, "before_cursor_execute", note)
     await database.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 from demos import prove, survive
 from demos.serving import DemoError
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 
 def told(module: str, *arguments: str) -> str:

@@ -16,7 +16,7 @@ from tests.pages import answered, blocks, shown
 from tests.serving import PATIENCE, client, free_port
 from tests.shell import Shell, shell
 
-GUIDE = Path(__file__).parents[1] / "docs/guide"
+GUIDE = Path(__file__).parents[2] / "docs/guide"
 PAGES = sorted(GUIDE.glob("[0-9]-*.md"))
 STEPS = sorted(path for path in (GUIDE / "steps").iterdir() if path.is_dir())
 SCORE = re.compile(r"\*\*(\d+) of 100\*\*")

@@ -23,7 +23,7 @@ from stanchion.database import migrations
 from stanchion.database.schema import Status, state
 from stanchion.security import create, hash_password
 
-PAGE = Path(__file__).parents[1] / "docs/leaving.md"
+PAGE = Path(__file__).parents[2] / "docs/leaving.md"
 BEFORE, AFTER = PAGE.parent / "leaving/with", PAGE.parent / "leaving/without"
 SHOWN = ("Content-Type", "ETag", "Location", "WWW-Authenticate")
 OTHERWISE = ("created_at", "request_id")

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from stanchion.cli.commands import app
 from stanchion.testing import client
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 TEXT = (REPOSITORY / "README.md").read_text()
 
 
