@@ -12,13 +12,14 @@ class ProblemCORSMiddleware(CORSMiddleware):
     """Starlette's CORS middleware; a refused preflight is a 400 problem that says what was refused."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
-        if scope.get("method") == "OPTIONS" and {"origin", "access-control-request-method"} <= set(headers):
-            response = self.preflight_response(headers)
-            if response.status_code >= 400:
-                response = _as_problem(scope, response)
-            await response(scope, receive, send)
-            return
+        if scope.get("method") == "OPTIONS":
+            headers = Headers(scope=scope)
+            if "origin" in headers and "access-control-request-method" in headers:
+                response = self.preflight_response(headers)
+                if response.status_code >= 400:
+                    response = _as_problem(scope, response)
+                await response(scope, receive, send)
+                return
         await super().__call__(scope, receive, send)
 
 

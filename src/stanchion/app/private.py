@@ -4,6 +4,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _CREDENTIALS = ("Authorization", "X-API-Key", "X-User-ID", "Cookie")
+_VARIES = ", ".join(_CREDENTIALS)
 _NAMES = frozenset(name.lower().encode() for name in _CREDENTIALS)
 
 
@@ -26,8 +27,7 @@ class PrivateMiddleware:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("Cache-Control", "private, no-cache")
-                for name in _CREDENTIALS:
-                    headers.add_vary_header(name)
+                headers.add_vary_header(_VARIES)
             await send(message)
 
         await self.app(scope, receive, private)

@@ -46,7 +46,7 @@ class Direct:
         self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._refusals, self._gives_up = _errors(self._is_sqlite)
         # What listens by now is ours, and SQLAlchemy's for options of the engine.
-        self._connecting = len(tuple(self._engine.dispatch.engine_connect))
+        self._connecting = len(self._engine.dispatch.engine_connect)
         self._preparing = self._count_preparing()
 
     @property
@@ -119,7 +119,7 @@ class Direct:
             or listened.after_cursor_execute
             or listened.before_execute
             or listened.after_execute
-            or len(tuple(listened.engine_connect)) != self._connecting
+            or len(listened.engine_connect) != self._connecting
             # Of ours there is one on SQLite alone, which begins; another may prepare the transaction.
             or (listened.begin and not self._is_sqlite)
         )
@@ -130,7 +130,7 @@ class Direct:
         return self._count_preparing() != self._preparing
 
     def _count_preparing(self) -> int:
-        return len(tuple(self._engine.pool.dispatch.connect))
+        return len(self._engine.pool.dispatch.connect)
 
     async def _pooled(self, sql: str, parameters: Sequence[Any], *, writing: bool = False) -> Rows | None:
         # More than the pool keeps would be opened, and closed when they come back: to wait is shorter.

@@ -18,7 +18,7 @@ _MEANT = ("do_orm_execute", "after_begin", "after_transaction_create", "before_c
 
 
 def _heard() -> list[int]:
-    return [len(tuple(getattr(_listened, name))) for name in _MEANT]
+    return [len(getattr(_listened, name)) for name in _MEANT]
 
 
 _OURS = _heard()

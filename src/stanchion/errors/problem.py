@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import quote
 
 from pydantic import MISSING, BaseModel, ConfigDict, Field
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -77,7 +76,7 @@ def request_id(scope: Scope) -> str:
     Sound is 1 to 128 letters, digits and `._:-`, sent once; anything else could forge a log line.
     """
     if _REQUEST_ID not in scope:
-        sent = Headers(scope=scope).getlist("x-request-id")
+        sent = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"]
         sound = len(sent) == 1 and _ACCEPTABLE_ID.fullmatch(sent[0])
         scope[_REQUEST_ID] = sent[0] if sound else uuid.uuid4().hex
     known: str = scope[_REQUEST_ID]
