@@ -79,20 +79,22 @@ async def build_export(context: JobContext, owner_id: int | None, format: FileFo
         session.add(file := File(owner_id=owner_id, format=format))
     assert file.id is not None
     number = size = rows = 0
+    session = await context.session()  # nothing begins in it before its first statement
     try:
         async for piece in todos.export_rows(database.read, format=format, caller=Caller(None, owner_id)):
             # Each in a transaction of its own: nobody waits for the whole, and nothing has it in memory.
-            async with database.transaction() as session:
-                await check_storage(session, owner_id, size + len(piece.content))
-                session.add(FilePart(file_id=file.id, number=number, content=piece.content))
+            async with database.transaction() as short:
+                await check_storage(short, owner_id, size + len(piece.content))
+                short.add(FilePart(file_id=file.id, number=number, content=piece.content))
             number, size, rows = number + 1, size + len(piece.content), rows + piece.rows
             await context.progress(rows, message="Writing")
+        await check_storage(session, owner_id, size)  # again: other files may be there by now
+        await session.execute(update(File).where(col(File.id) == file.id).values(size=size))
     except BaseException:  # also where it is cancelled: another attempt writes a file of its own
         with CancelScope(shield=True):
+            await session.rollback()  # on SQLite nobody else can write before
             await delete_file(file)
         raise
-    session = await context.session()
-    await session.execute(update(File).where(col(File.id) == file.id).values(size=size))
     return Outcome(rows, file.id)
 
 

@@ -184,6 +184,29 @@ async def test_an_export_that_would_be_too_much_leaves_no_file(
     assert (await kept("files"), await kept("file_parts")) == before
 
 
+async def test_what_is_sent_while_an_export_is_built_counts_as_well(
+    anyone: httpx2.AsyncClient, ada: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from routers.todos import todos
+    from settings import settings
+
+    monkeypatch.setattr(settings, "MAX_STORED_BYTES", 2000)
+    await anyone.post("/api/todos/bulk", json=[{"title": f"todo {i}"} for i in range(9)], headers=ada)
+    pieces = todos.export_rows
+
+    async def slow(*args: Any, **options: Any) -> AsyncIterator[Any]:
+        async for piece in pieces(*args, **options):
+            yield piece
+        await send(anyone, ada, b"x" * 2000)
+
+    monkeypatch.setattr(todos, "export_rows", slow)
+    before = await kept("files"), await kept("file_parts")
+    action = await act(anyone, ada, name="build_export")
+    assert (action["status"], action["file_id"]) == ("failed", None)
+    assert action["error"] == "Your files would hold too much in all: delete some."
+    assert (await kept("files"), await kept("file_parts")) == (before[0] + 1, before[1] + 1)
+
+
 async def kept(table: str) -> int:
     """Count the rows of a table that no test empties."""
     from database import database
