@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import EventDict, ExcInfo, Processor
 
 from stanchion.errors import request_id
+from stanchion.place import place
 
 Format = Literal["auto", "json", "console"]
 """How lines are written; auto is console in a development terminal, and JSON anywhere else."""
@@ -131,9 +132,7 @@ class RequestLogMiddleware:
 
 def route_template(scope: Scope) -> str:
     """Return `/api/todos/{todo_id}` for `/api/todos/7`, and the path itself where no route answered."""
-    context = scope.get("fastapi", {}).get("effective_route_context")
-    route = scope.get("route")
-    template = getattr(context, "path_format", None) or getattr(route, "path_format", None)
+    template = getattr(place(scope), "path_format", None)
     return template if isinstance(template, str) else str(scope["path"])
 
 

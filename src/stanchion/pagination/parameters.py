@@ -1,7 +1,6 @@
 """The query parameters that a path operation knows: those of all its dependencies.
 
-This is the one place that knows where FastAPI keeps the plan of the path operation that answers: the
-route has its own dependencies, and the context of its inclusion those of `include_router` too.
+A route has its own; the place where it is included has those of `include_router` too.
 """
 
 from collections.abc import Iterator
@@ -17,6 +16,8 @@ from fastapi.dependencies.utils import (
 )
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import APIKeyQuery
+
+from stanchion.place import place
 
 PROVEN_ON = ("0.165",)
 """The FastAPI versions that `tests/pagination/test_parameters.py` has been run on."""
@@ -48,7 +49,7 @@ def refuse_unknown(request: Request) -> None:
 
 def _known(request: Request) -> frozenset[str] | None:
     """Return the names that are declared; None where any may come."""
-    plan = _plan(request)
+    plan = place(request.scope)
     dependant = getattr(plan, "dependant", None)
     if dependant is None:
         return None
@@ -59,12 +60,6 @@ def _known(request: Request) -> frozenset[str] | None:
         setattr(plan, _NAME, _names(dependant, {}))
     known: frozenset[str] | None = getattr(plan, _NAME)
     return known
-
-
-def _plan(request: Request) -> Any:
-    route = request.scope.get("route")
-    included = request.scope.get("fastapi", {}).get("effective_route_context")
-    return included if getattr(included, "original_route", None) is route else route
 
 
 def _names(dependant: Dependant, overrides: dict[Any, Any]) -> frozenset[str] | None:

@@ -11,6 +11,7 @@ from stanchion.caller import Caller
 from stanchion.database.direct import Direct
 from stanchion.database.session import RequestSession, is_session_meant
 from stanchion.pagination import Selection
+from stanchion.place import place
 from stanchion.resource.access import Access
 from stanchion.resource.queries import LIMIT, OFFSET, OWNER, ROW_ID, Queries
 
@@ -95,8 +96,7 @@ def direct_of(access: Access[Any], request: Request) -> Direct | None:
         return None
     if is_session_meant():
         return None
-    context = request.scope.get("fastapi", {}).get("effective_route_context") or request.scope.get("route")
-    if not isinstance(getattr(context, "response_class", None), DefaultPlaceholder):
+    if not isinstance(getattr(place(request.scope), "response_class", None), DefaultPlaceholder):
         return None
     return session.database.direct
 

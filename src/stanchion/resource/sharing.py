@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from stanchion.database import Database
 from stanchion.database.session import RequestSession
 from stanchion.idempotency import Idempotency
+from stanchion.place import place
 from stanchion.reply import has_keepers
 from stanchion.resource.signature import is_own
 
@@ -27,16 +28,13 @@ def is_shared(request: Request, session: AsyncSession, dependency: Any) -> bool:
         return True
     if getattr(request.app, "dependency_overrides", None):  # of tests, and of this moment
         return True
-    plan = request.scope.get("fastapi", {}).get("effective_route_context") or request.scope.get("route")
-    known: bool | None = getattr(plan, _SHARED, None)
-    if known is None:
-        dependant = getattr(plan, "dependant", None)
-        known = (
-            dependant is None
-            or getattr(dependency, "__func__", None) is not Database.get_session
-            or _is_shared(dependant, dependency)
-        )
-        setattr(plan, _SHARED, known)
+    where = place(request.scope)
+    dependant = getattr(where, "dependant", None)
+    if dependant is None or getattr(dependency, "__func__", None) is not Database.get_session:
+        return True
+    if not hasattr(where, _SHARED):
+        setattr(where, _SHARED, _is_shared(dependant, dependency))
+    known: bool = getattr(where, _SHARED)
     return known
 
 
