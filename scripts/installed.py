@@ -44,16 +44,20 @@ class TrialError(Exception):
 def run(*command: str | Path, folder: Path, **variables: str) -> str:
     """Run a command to its end, with no package but its interpreter's, and return what it printed."""
     kept = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "VIRTUAL_ENV"}}
-    done = subprocess.run(
-        [str(part) for part in command],
-        cwd=folder,
-        env=kept | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=folder,
+            env=kept | variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        said = (late.output or b"").decode(errors="replace")
+        raise TrialError(f"{' '.join(map(str, command))} did not end in {PATIENCE} s:\n{said}") from late
     if done.returncode:
         raise TrialError(f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout}")
     return done.stdout

@@ -37,11 +37,6 @@ def is_litter(name: str) -> bool:
     )
 
 
-def is_beside(name: str) -> bool:
-    """Say whether a file would be installed beside the package, as tests/, benchmarks/ or docs/ would."""
-    return not name.startswith("stanchion/")
-
-
 def is_ours(name: str) -> bool:
     """Say whether a file is for those who work on the repository: the sdist has docs/ alone beside src/."""
     return name.startswith(("tests/", "benchmarks/", "demos/", "scripts/", "requirements/"))
@@ -57,9 +52,6 @@ def complaints(folder: Path) -> list[str]:
     found = [f"the wheel lacks {name}" for name in sorted(expected - held)]
     found += [f"the wheel holds {name}, which git does not know" for name in sorted(held - expected)]
     found += [f"the sdist lacks src/{name}" for name in sorted(expected) if f"src/{name}" not in source]
-    found += [
-        f"the wheel holds {name}, which is no part of the package" for name in sorted(held) if is_beside(name)
-    ]
     found += [f"{name} does not belong in a distribution" for name in everything if is_litter(name)]
     found += [
         f"the sdist holds {name}, which only the repository needs" for name in sorted(source) if is_ours(name)
