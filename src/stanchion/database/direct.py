@@ -43,7 +43,7 @@ class Direct:
         self._is_sqlite = url.get_backend_name() == "sqlite"
         self._loop_reader = LoopReader(url) if self._is_sqlite else None
         self._group_writer = GroupWriter(url, turns) if self._is_sqlite else None
-        self._turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._limits: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._refusals, self._gives_up = _errors(self._is_sqlite)
         # What listens by now is ours, and SQLAlchemy's for options of the engine.
         self._connecting = len(self._engine.dispatch.engine_connect)
@@ -134,16 +134,16 @@ class Direct:
 
     async def _pooled(self, sql: str, parameters: Sequence[Any], *, writing: bool = False) -> Rows | None:
         # More than the pool keeps would be opened, and closed when they come back: to wait is shorter.
-        turn = self._turn()
+        limit = self._limit()
         try:
-            async with asyncio.timeout(self._patience if turn.locked() else None):  # a timer costs time too
-                await turn.acquire()
+            async with asyncio.timeout(self._patience if limit.locked() else None):  # a timer costs time too
+                await limit.acquire()
         except TimeoutError as exc:
             raise DatabaseBusyError from exc
         try:
             return await self._on_connection(sql, parameters, writing=writing)
         finally:
-            turn.release()
+            limit.release()
 
     @property
     def _patience(self) -> float | None:
@@ -151,14 +151,14 @@ class Direct:
         pool = self._engine.pool
         return pool.timeout() if isinstance(pool, QueuePool) else None
 
-    def _turn(self) -> asyncio.Semaphore:
+    def _limit(self) -> asyncio.Semaphore:
         loop = asyncio.get_running_loop()
-        turn = self._turns.get(loop)
-        if turn is None:
+        limit = self._limits.get(loop)
+        if limit is None:
             pool = self._engine.pool
             size = pool.size() if isinstance(pool, QueuePool) else 1
-            turn = self._turns[loop] = asyncio.Semaphore(size)
-        return turn
+            limit = self._limits[loop] = asyncio.Semaphore(size)
+        return limit
 
     async def _on_connection(
         self, sql: str, parameters: Sequence[Any], *, writing: bool = False
