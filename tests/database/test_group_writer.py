@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url, text
 
-from stanchion.database import Database, sqlite
+from stanchion.database import Database, group_writer, sqlite
 from stanchion.database.group_writer import GroupWriter, Work
 from stanchion.database.turns import Turns
 
@@ -166,6 +166,26 @@ async def press(writer: GroupWriter) -> None:
         for number in range(12):
             group.create_task(again_and_again(str(number)))
             await asyncio.sleep(0.005)
+
+
+def test_it_writes_when_those_that_wait_have_had_their_turn(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_writer, "_LONGEST_TURN", 60.0)
+    turns = Turns()
+    writer = GroupWriter(make_url(f"sqlite:///{path}"), turns)
+
+    async def run() -> str:
+        with turns.waiting():
+            asked = asyncio.create_task(writer.write(add("next")))
+            done, _ = await asyncio.wait([asked], timeout=0.1)
+            assert (done, names(path)) == (set(), [])
+        written = await within_a_while(asked)
+        await writer.close()
+        return written
+
+    assert asyncio.run(run()) == "next"
+    assert names(path) == ["next"]
 
 
 def test_another_process_has_its_turns_while_all_write(writer: GroupWriter, path: Path) -> None:
