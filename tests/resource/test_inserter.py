@@ -280,6 +280,27 @@ async def test_whoever_comes_to_the_session_commits_with_the_row(
     assert written == []
 
 
+async def test_a_dependency_that_is_replaced_may_come_to_the_session(
+    built: Built,
+    caller: httpx2.AsyncClient,
+    database: Database,
+    written: list[bool],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def replaced(
+        request: Request, session: Annotated[AsyncSession, Depends(database.get_session)]
+    ) -> Caller:
+        statement = text("INSERT INTO inserter_audits (id) VALUES (1)")
+        function_stack(request).push_async_callback(session.execute, statement)
+        return Caller(5, 7)
+
+    monkeypatch.setitem(built[0].dependency_overrides, get_caller, replaced)
+    assert (await caller.post("/fast", json={"name": "a"})).status_code == 201
+    assert (await caller.post("/fast", json={"name": "b"})).status_code == 409
+    assert [one["name"] for one in await rows(database)] == ["a"]
+    assert written == []
+
+
 @pytest.mark.parametrize("path", ["/kept", "/ending"])
 async def test_what_refuses_the_reply_before_the_commit_takes_the_row_back(
     path: str, caller: httpx2.AsyncClient, database: Database
