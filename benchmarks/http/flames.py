@@ -75,16 +75,18 @@ def watched(bench: Bench, server: Server, operation: Operation, into: Path) -> "
     raw = into / f"flame-{operation.name}.txt"
     for kind, file in (("flamegraph", raw.with_suffix(".svg")), ("raw", raw)):
         command = [spy, "record", "--pid", str(server.pid), "--duration", str(_SECONDS), "--rate", str(_RATE)]
-        recording = subprocess.Popen(
-            [*command, "--format", kind, "--output", str(file)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        bench.driver.drive(server, operation, _SECONDS + 2)
-        _, said = recording.communicate(timeout=_SECONDS)
-        if recording.returncode or not file.exists():
-            raise SystemExit(f"py-spy could not look at the server: {said}")
+        with tempfile.TemporaryFile("w+") as said:
+            recording = subprocess.Popen(
+                [*command, "--format", kind, "--output", str(file)], stdout=subprocess.DEVNULL, stderr=said
+            )
+            try:
+                bench.driver.drive(server, operation, _SECONDS + 2)
+                failed = recording.wait(_SECONDS)
+            finally:
+                recording.terminate()
+            said.seek(0)
+            if failed or not file.exists():
+                raise SystemExit(f"py-spy could not look at the server: {said.read()}")
     lines = raw.read_text(encoding="utf-8").splitlines()
     raw.unlink()
     return by_layer(lines)

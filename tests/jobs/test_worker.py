@@ -12,7 +12,7 @@ import structlog
 from tests.jobs.conftest import PATIENCE, Office, effects
 
 from stanchion.database import Database, DatabaseBusyError, now
-from stanchion.errors import InvalidError, NotFoundError, UnavailableError
+from stanchion.errors import ConflictError, DomainError, InvalidError, NotFoundError, UnavailableError
 from stanchion.jobs import GiveUpError, Job, JobContext, JobFunction, Jobs, Status, Worker, endings, leases
 from stanchion.jobs.run import _pause
 from stanchion.jobs.store import plant
@@ -189,10 +189,20 @@ async def test_what_is_refused_fails_at_once_and_is_no_fault(
     assert (line["log_level"], line["reason"], line["exc_info"]) == ("warning", "Line 3 is bad.", None)
 
 
-async def test_a_domain_error_that_passes_is_tried_again(office: Office) -> None:
+class TooEarlyError(DomainError):
+    status = 425
+
+
+class BusyError(ConflictError):
+    def __init__(self) -> None:
+        super().__init__("busy", headers={"retry-after": "1"})
+
+
+@pytest.mark.parametrize("error", [UnavailableError(), TooEarlyError(), BusyError()])
+async def test_a_domain_error_that_passes_is_tried_again(office: Office, error: DomainError) -> None:
     @office.jobs.job(max_attempts=2, backoff=0.0)
     async def refuse() -> None:
-        raise UnavailableError
+        raise error
 
     job_id = await office.enqueue(refuse)
     assert await office.worker().run_due() == 2

@@ -57,7 +57,7 @@ def _entry(subject: Subject) -> tuple[list[str], str]:
     origin, refused = subject.running.entry
     if not origin:
         return [], refused
-    others = f", {OTHERS_KEY} another user's" if vars(subject.running).get("_users") else ""
+    others = f", {OTHERS_KEY} another user's" if subject.running.has_users else ""
     return [f"asked with {origin}: {OWN_KEY} in the curl lines is a key like it{others}"], refused
 
 

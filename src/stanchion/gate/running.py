@@ -45,6 +45,11 @@ class Running:
             raise NotChecked("two users could not be made: no sign-up and sign-in was found in the document")
         return self._users
 
+    @property
+    def has_users(self) -> bool:
+        """Tell whether two users were made by now: some rule has asked for them."""
+        return bool(vars(self).get("_users"))
+
     @cached_property
     def _users(self) -> tuple[Identity, Identity] | None:
         first = self._sign_in.new_user("the first user")

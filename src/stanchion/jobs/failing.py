@@ -15,6 +15,8 @@ _TRACE = 8000
 """Characters that are kept of a message, and about so many of a traceback."""
 _HEAD = 2000
 """Characters of a long traceback that are kept of its beginning; the others are of its end."""
+_PASSING = frozenset({408, 425, 429})
+"""Statuses of what may succeed when it is tried later (RFC 9110, 15.5.9; RFC 8470, 5.2; RFC 6585, 4)."""
 _BENEATH = ("stanchion.jobs.", "anyio.")
 """The modules that call a job's function, of which nobody wants to read."""
 
@@ -33,10 +35,12 @@ def failure_of(exc: BaseException) -> Failure:
 def is_refusal(exc: BaseException) -> bool:
     """Tell whether it is no fault of the backend's, and no further attempt can help: its message says why.
 
-    That is `GiveUpError`, and a domain error, but for what passes (`Retry-After`) or is a 500.
+    That is `GiveUpError`, and a domain error, but for one that passes (408, 425, 429, or any that has a
+    `Retry-After`; RFC 9110, 10.2.3) or is a fault of the server's.
     """
     if isinstance(exc, DomainError):
-        return exc.status < 500 and "Retry-After" not in exc.headers
+        passes = exc.status in _PASSING or "retry-after" in map(str.lower, exc.headers)
+        return exc.status < 500 and not passes
     return isinstance(exc, GiveUpError)
 
 
