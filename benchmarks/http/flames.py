@@ -6,6 +6,7 @@ py-spy, in the peers' environment, looks 250 times a second at what a server und
 """
 
 import argparse
+import re
 import subprocess
 import tempfile
 from collections import Counter
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
+from xml.sax.saxutils import escape
 
 from benchmarks.http import report
 from benchmarks.http.__main__ import PAGE, ready, tell
@@ -23,6 +25,7 @@ from benchmarks.http.operations import GET, POST, Operation
 from benchmarks.http.serving import Server, serving
 
 PICTURES = ROOT / "docs" / "pictures"
+_TITLE = re.compile(r'(<text id="title"[^>]*>)[^<]*')
 _SECONDS = 15
 _RATE = 250
 
@@ -87,9 +90,16 @@ def watched(bench: Bench, server: Server, operation: Operation, into: Path) -> "
             said.seek(0)
             if failed or not file.exists():
                 raise SystemExit(f"py-spy could not look at the server: {said.read()}")
+    _entitle(raw.with_suffix(".svg"), f"{operation.method} {operation.path}: where the server's time goes")
     lines = raw.read_text(encoding="utf-8").splitlines()
     raw.unlink()
     return by_layer(lines)
+
+
+def _entitle(picture: Path, title: str) -> None:
+    """Say what it shows, in the place of the command that made it, which names paths of this machine."""
+    drawn = picture.read_text(encoding="utf-8")
+    picture.write_text(_TITLE.sub(lambda found: found[1] + escape(title), drawn, count=1), encoding="utf-8")
 
 
 def by_layer(lines: Iterable[str]) -> "Counter[str]":
