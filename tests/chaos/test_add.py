@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.cli.test_add import DATABASES, INVOICE, command, lint, make, migrated, passed
+from tests.adding import DATABASES, INVOICE, command, lint, make, migrated, passed
 
 EVERY = (
     "Every",

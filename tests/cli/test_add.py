@@ -1,4 +1,4 @@
-"""`stanchion add`: what it prints and refuses; and that what it writes passes on both databases."""
+"""`stanchion add`: what it prints and refuses. What it writes is tried in tests/docs and tests/chaos."""
 
 import os
 import re
@@ -7,53 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.actions import add_actions
+from tests.adding import INVOICE, REPOSITORY, add_to, command, make, migrated, tree
 from tests.cli.conftest import Call
 
-import stanchion
-from stanchion.scaffold import Origin, Project
 from stanchion.scaffold.fields import TYPES, Field
-from stanchion.secret import new_key
-
-REPOSITORY = Path(__file__).parents[2]
-INVOICE = ("invoice", "number:str", "total:decimal", "due:date", "paid:bool", "customer:ref:users")
-TOKEN = (
-    *(
-        "token",
-        "key:str",
-        "anyone:text?",
-        "self:int=7",
-        "body:bigint?",
-        "name:float?",
-        "rate:decimal(3,0)=-0",
-    ),
-    *(
-        "value:bool=false",
-        "session:date?",
-        "request:datetime?",
-        "item:time?",
-        "row:uuid:unique",
-        "url:email?",
-    ),
-    *("type:enum(draft,sent)=draft", "made:ref:users?"),
-)
-"""Every type, and names that the generated code has uses of its own for."""
-COMMENT, NOTE = (
-    ("comment", "todo:ref:todos"),
-    ("note", "comment:ref:comments?", "action:ref:actions", "text:text"),
-)
-RUFF = """
-line-length = 110
-src = ["."]
-
-[lint]
-select = ["E", "F", "I", "W", "B", "UP", "SIM", "RUF", "PT", "RET"]
-ignore = ["RET505"]
-
-[lint.isort]
-known-first-party = ["stanchion"]
-"""
-
 
 PAGE = (REPOSITORY / "docs/how-to/add.md").read_text(encoding="utf-8")
 
@@ -71,45 +28,6 @@ def test_its_page_has_every_type() -> None:
     for type_, _, _, like in rows:
         field = Field.parse(like.strip("`").replace("\\|", "|"))
         assert field.type == {"choice": "enum"}.get(type_.strip("`"), type_.strip("`"))
-
-
-def make(folder: Path) -> Path:
-    project = Project.plan(str(folder), database="sqlite", origin=Origin(stanchion.__version__))
-    project.create(api_key=new_key())
-    add_actions(folder)
-    return folder
-
-
-def run(*arguments: str | Path, cwd: Path, **environment: str) -> str:
-    """Run a program that has to succeed, and return what it prints."""
-    done = subprocess.run(
-        arguments,
-        cwd=cwd,
-        env={**os.environ, **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
-
-
-def command(*words: str, cwd: Path, **environment: str) -> str:
-    return run(sys.executable, "-m", "stanchion.cli", *words, cwd=cwd, **environment)
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
-
-
-def add_to(path: Path, before: str, text: str) -> None:
-    """Write a text after another."""
-    content = path.read_text()
-    assert before in content
-    path.write_text(content.replace(before, before + text))
 
 
 @pytest.fixture
@@ -250,87 +168,3 @@ def test_a_template_of_the_projects_own(shop: Path) -> None:
     assert text.startswith("# It's \"ours\".\nrevision = '0002'\ndown_revision = '0001'\n")
     assert '\n    op.create_table(\n        "invoices",\n        sa.Column(' in text
     migrated(shop)
-
-
-@pytest.fixture(scope="module")
-def invoices(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project with invoices, tokens, and with comments and notes: these refer to rows that have owners."""
-    shop = make(tmp_path_factory.mktemp("add") / "shop")
-    said = command("add", *INVOICE, cwd=shop)
-    assert said == (
-        "Changed models.py\nChanged schemas.py\nChanged main.py\nWrote routers/invoices.py\n"
-        "Wrote tests/test_invoices.py\nWrote migrations/versions/0002_add_invoices.py\n\n"
-        "Invoice is at /api/invoices. Read the revision, then:\n\n    stanchion migrate\n    pytest\n"
-    )
-    for words in (TOKEN, COMMENT):
-        assert "Note: " not in command("add", *words, cwd=shop)
-    said = command("add", *NOTE, cwd=shop)
-    assert [line for line in said.splitlines() if line.startswith("Note: ")] == [
-        "Note: action_id may name a row of actions that is not the caller's; refuse that where it matters, "
-        "with `authorize` in routers/notes.py."
-    ]
-    return shop
-
-
-def migrated(shop: Path, **environment: str) -> None:
-    command("migrate", cwd=shop, **environment)
-    said = command("migrate", "--check", cwd=shop, **environment)
-    assert said == "The schema is current, and the models agree with it.\n"
-
-
-def lint(shop: Path, temporary: Path) -> None:
-    (temporary / "ruff.toml").write_text(RUFF)
-    ruff = [sys.executable, "-m", "ruff"]
-    run(*ruff, "check", "--no-cache", "--config", temporary / "ruff.toml", ".", cwd=shop)
-    run(*ruff, "format", "--check", "--no-cache", "--config", temporary / "ruff.toml", ".", cwd=shop)
-    mypy: list[str | Path] = [sys.executable, "-m", "mypy", "--config-file", REPOSITORY / "pyproject.toml"]
-    # What scripts/check.sh keeps of the same libraries: to read them anew takes half a minute.
-    known = REPOSITORY / ".mypy_cache" / "template"
-    options: list[str | Path] = ["--cache-dir", known, "--explicit-package-bases", "."]
-    assert "no issues found" in run(*mypy, *options, cwd=shop, MYPYPATH=".")
-
-
-def passed(shop: Path, database: str, *files: str) -> int:
-    arguments = [
-        "-m",
-        "pytest",
-        "-p",
-        "anyio",
-        "-p",
-        "no:cacheprovider",
-        "-q",
-        "--database",
-        database,
-        *files,
-    ]
-    # Without the plugins that only the repository has.
-    said = run(sys.executable, *arguments, cwd=shop, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    found = re.search(r"^(\d+) passed in", said, re.MULTILINE)
-    assert found, said
-    return int(found[1])
-
-
-DATABASES = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-
-
-@pytest.mark.slow
-@pytest.mark.measured
-@pytest.mark.timeout(300)
-def test_a_second_run_changes_nothing(invoices: Path) -> None:
-    """That what was added is typed and formatted, with a field of every type, is in tests/chaos."""
-    before = tree(invoices)
-    assert (
-        command("add", *INVOICE, cwd=invoices) == "Invoice is there already, just so: nothing has changed.\n"
-    )
-    assert tree(invoices) == before
-    migrated(invoices)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("database", DATABASES)
-def test_the_tests_of_what_was_added_pass(invoices: Path, database: str) -> None:
-    """Those of every type on PostgreSQL are in tests/chaos."""
-    names = ("invoices", "tokens", "comments", "notes") if database == "sqlite" else ("invoices", "comments")
-    added = [f"tests/test_{name}.py" for name in names]
-    assert passed(invoices, database, *added) >= (240 if database == "sqlite" else 90)

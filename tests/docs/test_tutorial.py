@@ -18,7 +18,7 @@ from tests.serving import client, environment, free_port
 PAGE = Path(__file__).parents[2] / "docs/tutorial.md"
 ELSEWHERE = {
     "python3 -m venv": "the tests have an environment",
-    "pytest": "tests/cli/test_add.py runs the tests of what `add` writes",
+    "pytest": "test_added.py runs the tests of what `add` writes",
     "stanchion check": "scripts/gate.py checks a new project",
     "createdb": "the fixture makes it",
 }
