@@ -203,3 +203,10 @@ def test_a_sample_is_its_innermost_layers() -> None:
     table = flames.shares({"get": found})
     assert "| the statement: asyncpg | 40% |" in table
     assert table.count("\n") == len(flames.LAYERS) + 1
+
+
+def test_a_flame_graph_names_no_command(tmp_path: Path) -> None:
+    picture = tmp_path / "flame.svg"
+    picture.write_text('<svg><text id="title" x="1">py-spy --output /somewhere</text><text>a</text></svg>')
+    flames._entitle(picture, "GET /a & b")
+    assert picture.read_text() == '<svg><text id="title" x="1">GET /a &amp; b</text><text>a</text></svg>'
