@@ -193,7 +193,10 @@ def test_the_extra_is_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("stanchion.cli.check.find_spec", without)
     said = call("check")
-    expected = 'The gate needs more (jinja2, ruff): install Stanchion with its extra "check".\n'
+    expected = (
+        "The gate needs more (jinja2, ruff): install it with its extra, best in an environment of its own: "
+        'pip install "path/to/stanchion[check]".\n'
+    )
     assert (said.status, said.out, said.err) == (2, "", expected)
 
 

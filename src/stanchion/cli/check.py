@@ -96,7 +96,8 @@ def check(
         return
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise Failure(
-            f'The gate needs more ({", ".join(missing)}): install Stanchion with its extra "check".',
+            f"The gate needs more ({', '.join(missing)}): install it with its extra, "
+            'best in an environment of its own: pip install "path/to/stanchion[check]".',
             status=_NOT_CHECKED,
         )
     if rule:
