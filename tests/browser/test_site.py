@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
@@ -87,7 +87,13 @@ def test_it_is_found(page: Page, docs_url: str) -> None:
     ("name", "colours", "width"), [("light", "light", 1280), ("dark", "dark", 1280), ("narrow", "light", 390)]
 )
 def test_pictures(
-    context: BrowserContext, page: Page, docs_url: str, artifacts: Path, name: str, colours: str, width: int
+    context: BrowserContext,
+    page: Page,
+    docs_url: str,
+    artifacts: Path,
+    name: str,
+    colours: Literal["light", "dark"],
+    width: int,
 ) -> None:
     page.emulate_media(color_scheme=colours)
     page.set_viewport_size({"width": width, "height": 844})
