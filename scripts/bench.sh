@@ -27,12 +27,12 @@ measure() { # measure NAME COMMAND...
 }
 
 measure "HTTP, beside the peers" python -m benchmarks.http --peers "$peers/bin/python" "$@"
-docs=()
+docs=
 case " $* " in
-*" --quick "*) exit "$status" ;;
-*" --write-docs "*) docs=(--write-docs) ;;
+*" --quick "* | *" --help "* | *" -h "*) exit "$status" ;;
+*" --write-docs "*) docs=--write-docs ;;
 esac
-measure "flame graphs" python -m benchmarks.http.flames --peers "$peers/bin/python" "${docs[@]}"
+measure "flame graphs" python -m benchmarks.http.flames --peers "$peers/bin/python" ${docs:+"$docs"}
 measure "start-up" python benchmarks/startup.py --rounds 7
 measure "the gate" python benchmarks/gate.py
 measure "deep pages" python benchmarks/depth.py

@@ -18,7 +18,7 @@ _NOTIFIED = "stanchion_notified"
 SILENT = "stanchion_silent"
 """The execution option of an engine on which nobody notifies."""
 _SQLITE_INTERVAL = 0.03
-"""Seconds between two looks at a file: 15 ms to wake at the median, for 0.9 % of a core in an idle worker."""
+"""Seconds between two looks at a file: 15 ms to wake on average, for 0.9 % of a core in an idle worker."""
 _SILENT_INTERVAL = 0.25
 """Seconds until one who waits shall look by himself where nobody notifies."""
 _RECONNECT = (0.1, 5.0)
