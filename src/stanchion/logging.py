@@ -116,18 +116,19 @@ class RequestLogMiddleware:
                 MutableHeaders(scope=message)["X-Request-ID"] = identity
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=identity):
-            try:
-                await self.app(scope, receive, note)
-            finally:
-                duration = (time.perf_counter() - started) * 1000
-                access_log.info(
-                    "request",
-                    method=scope["method"],
-                    route=route_template(scope),
-                    status=status or 500,
-                    duration_ms=round(duration, 2),
-                )
+        before = structlog.contextvars.bind_contextvars(request_id=identity)
+        try:
+            await self.app(scope, receive, note)
+        finally:
+            duration = (time.perf_counter() - started) * 1000
+            access_log.info(
+                "request",
+                method=scope["method"],
+                route=route_template(scope),
+                status=status or 500,
+                duration_ms=round(duration, 2),
+            )
+            structlog.contextvars.reset_contextvars(**before)
 
 
 def route_template(scope: Scope) -> str:

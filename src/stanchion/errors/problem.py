@@ -2,7 +2,7 @@
 
 import json
 import re
-import uuid
+import secrets
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -78,7 +78,7 @@ def request_id(scope: Scope) -> str:
     if _REQUEST_ID not in scope:
         sent = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"]
         sound = len(sent) == 1 and _ACCEPTABLE_ID.fullmatch(sent[0])
-        scope[_REQUEST_ID] = sent[0] if sound else uuid.uuid4().hex
+        scope[_REQUEST_ID] = sent[0] if sound else secrets.token_hex(16)
     known: str = scope[_REQUEST_ID]
     return known
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any
 
 from fastapi import Path
@@ -130,11 +130,7 @@ class Described:
         The class is not called for it, which takes longer. What else another mapped class fills in,
         SQLAlchemy does when it inserts.
         """
-        found = {
-            name: field.get_default(call_default_factory=True)
-            for name, field in self._defaulted
-            if name not in given
-        }
+        found = {name: make() for name, make in self._defaulted if name not in given}
         # None stands for nothing where the database, or SQLAlchemy, has something to fill in.
         for name in self._filled_later:
             if found.get(name, "") is None:
@@ -144,9 +140,13 @@ class Described:
         return found
 
     @cached_property
-    def _defaulted(self) -> list[tuple[str, FieldInfo]]:
+    def _defaulted(self) -> list[tuple[str, Callable[[], Any]]]:
         fields: dict[str, FieldInfo] = getattr(self.model, "model_fields", {})
-        return [(name, field) for name, field in fields.items() if self.has(name) and not field.is_required()]
+        return [
+            (name, _maker(field))
+            for name, field in fields.items()
+            if self.has(name) and not field.is_required()
+        ]
 
     @cached_property
     def _filled_later(self) -> list[str]:
@@ -212,3 +212,11 @@ def name_of(model: type[Any]) -> str:
 def _whole(value: Any) -> Any:
     """Take 7.0 for 7: JSON has one kind of number, and JSON Schema calls both an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _maker(field: FieldInfo) -> Callable[[], Any]:
+    """Return what makes a field's default; Pydantic looks through its factory's signature each time."""
+    factory: Any = field.default_factory
+    if factory is None or field.default_factory_takes_validated_data:
+        return partial(field.get_default, call_default_factory=True)
+    return factory  # type: ignore[no-any-return] # it takes nothing, as was just asked

@@ -37,12 +37,12 @@ _CLEANUP_SCOPES = "fastapi_async_cleanup_scopes"
 class Work:
     """What one request's dependencies have come to: their values by slot, the errors, what they share."""
 
-    __slots__ = ("background", "body", "errors", "provider", "request", "response", "solved")
+    __slots__ = ("background", "body", "errors", "overrides", "request", "response", "solved")
 
     def __init__(self, request: Request, provider: Any = None, body: Any = Undefined) -> None:
-        """`provider` is what has the `dependency_overrides`, an app; it is asked before each dependency."""
+        """`provider` is what has the `dependency_overrides`, an app; each dependency looks at them."""
         self.request = request
-        self.provider = provider
+        self.overrides: dict[Any, Any] = provider.dependency_overrides if provider else {}
         self.body = body
         self.errors: Errors = []
         self.solved: dict[int, Any] = {}
@@ -115,14 +115,19 @@ class Signature:
         """Return the arguments. What is wrong with the request is added to the errors of the work."""
         arguments: Arguments = {}
         for dependency in self.dependencies:
-            await dependency.solve(work, arguments)
+            if not dependency.recall(work, arguments):
+                await dependency.solve(work, arguments)
+        self.read(work, arguments)
+        return arguments
+
+    def read(self, work: Work, arguments: Arguments) -> None:
+        """Put what the request itself has into the arguments."""
         for part, readers in self.sources:
             received = part(work)
             for read in readers:
                 read(received, arguments, work.errors)
         for name, give in self.special:
             arguments[name] = give(work)
-        return arguments
 
 
 class Function:
@@ -142,29 +147,48 @@ class Function:
 class Dependency:
     """One place where a function depends on another."""
 
-    __slots__ = ("_dependant", "_overriding", "_planner", "_slot", "cached", "function")
+    __slots__ = (
+        "_dependant",
+        "_is_once",
+        "_name",
+        "_overriding",
+        "_planner",
+        "_slot",
+        "cached",
+        "function",
+    )
 
     def __init__(self, dependant: Dependant, slot: int, planner: Planner) -> None:
         self._dependant = dependant
         self._slot = slot
         self._planner = planner
         self._overriding: tuple[Any, Function] | None = None
+        self._name = dependant.name
         self.cached = dependant.use_cache
         self.function = planner.function(dependant)
+        self._is_once = self.cached and self.function.signature.once
+
+    def recall(self, work: Work, arguments: Arguments) -> bool:
+        """Put the value into the arguments where it was solved before; else return False.
+
+        What it was given then cannot have changed; FastAPI looks at it again, to the same end.
+        """
+        if self._slot not in work.solved or not self._is_once or work.overrides:
+            return False
+        if self._name is not None:
+            arguments[self._name] = work.solved[self._slot]
+        return True
 
     async def solve(self, work: Work, arguments: Arguments) -> None:
         """Put the dependency's value into the arguments of what depends on it, unless its own are wrong."""
-        name, slot, solved = self._dependant.name, self._slot, work.solved
-        function = self.function
-        if work.provider and work.provider.dependency_overrides:
-            function = self._override(work.provider.dependency_overrides)
-        elif slot in solved and self.cached and function.signature.once:
-            # What it was given then cannot have changed; FastAPI looks at it again, to the same end.
-            if name is not None:
-                arguments[name] = solved[slot]
-            return
+        name, slot, solved = self._name, self._slot, work.solved
+        function = self._override(work.overrides) if work.overrides else self.function
         errors = len(work.errors)
-        own = await function.signature.arguments(work)
+        signature, own = function.signature, {}
+        if signature.dependencies:
+            own = await signature.arguments(work)
+        else:
+            signature.read(work, own)
         if len(work.errors) > errors:
             return
         if self.cached and slot in solved:

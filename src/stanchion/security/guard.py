@@ -91,9 +91,10 @@ class KeyGuard:
         credential = self._credential(request)
         if credential is None:
             return await self._of_ticket(request)
-        if self._service_digest and hmac.compare_digest(digest(credential), self._service_digest):
+        digested = digest(credential)
+        if self._service_digest and hmac.compare_digest(digested, self._service_digest):
             return await self._service(None, _named_user(request))
-        key = await self._stored(credential)
+        key = await self._stored(credential, digested)
         named = _named_user(request)
         scope = "read" if request.method in _READING or is_reading(request) else "write"
         if scope not in key.scopes:
@@ -139,8 +140,8 @@ class KeyGuard:
             self._unauthorized("More than one key was sent, and they differ.", "keys_differ")
         return sent.pop()
 
-    async def _stored(self, credential: str) -> ApiKey:
-        key = await self._keys.get(digest(credential), partial(self._find, credential))
+    async def _stored(self, credential: str, digested: str) -> ApiKey:
+        key = await self._keys.get(digested, partial(self._find, credential))
         if key is None or not key.is_active:
             self._unauthorized("This API key is not valid.", "key_not_valid", prefix=prefix(credential))
         return key
