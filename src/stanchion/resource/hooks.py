@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.caller import Caller
 from stanchion.resource.access import Access
-from stanchion.resource.signature import given, own, typed
+from stanchion.resource.signature import own
 from stanchion.resource.table import Described
+from stanchion.signature import with_parameters
 
 Row = TypeVar("Row")
 Dependency = Callable[..., Any]
@@ -68,11 +69,10 @@ class Hooks(Generic[Row]):
         writing |= {f"at_{name}": one.reading for name, one in self.references.items()}
 
         def parameter(annotations: dict[str, Any], *, with_deleted: bool = False) -> Any:
-            async def access(found: dict[str, Any]) -> Access[Row]:
+            async def access(**found: Any) -> Access[Row]:
                 return self._access(found, with_deleted=with_deleted)
 
-            found = Annotated[Any, Depends(given(annotations))]
-            return Annotated[Any, Depends(typed(own(access), "access", "", {"found": found}))]
+            return Annotated[Any, Depends(with_parameters(own(access), annotations))]
 
         return parameter(reading), parameter(writing), parameter(writing, with_deleted=True)
 

@@ -8,16 +8,12 @@ from fastapi import Depends, Query
 from stanchion.concurrency import IfMatch, IfNoneMatch, Precondition
 from stanchion.errors import PreconditionRequiredError
 from stanchion.resource.embedding import Embedding
-from stanchion.resource.signature import given, typed
 from stanchion.resource.table import Described
+from stanchion.signature import with_parameters
 
 
 async def _any_version() -> Precondition:
     return Precondition(None)
-
-
-async def _nothing() -> str:
-    return ""
 
 
 async def _required(match: IfMatch) -> Precondition:
@@ -44,15 +40,10 @@ class Parameters:
         """Return the parameter for the id in the path, under its own name."""
         name = f"{self._table.name}_id"
 
-        async def row_id(ids: dict[str, Any]) -> Any:
+        async def row_id(**ids: Any) -> Any:
             return ids[name]
 
-        return Annotated[
-            Any,
-            Depends(
-                typed(row_id, name, "", {"ids": Annotated[Any, Depends(given({name: self._table.id_type}))]})
-            ),
-        ]
+        return Annotated[Any, Depends(with_parameters(row_id, {name: self._table.id_type}))]
 
     @property
     def match(self) -> Any:
@@ -68,9 +59,9 @@ class Parameters:
 
     @property
     def embed(self) -> Any:
-        """Return the parameter for what comes along with one row."""
+        """Return the parameter for what comes along with one row, or None where nothing can."""
         if not self._embedding.names:
-            return Annotated[str, Depends(_nothing)]
+            return None
         parameter = self._embedding.parameter
         pattern = next(one.pattern for one in parameter.metadata if hasattr(one, "pattern"))
         return Annotated[str, Query(pattern=pattern, description=parameter.description)]

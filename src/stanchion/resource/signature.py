@@ -11,13 +11,15 @@ def typed(function: Function, name: str, doc: str, annotations: Mapping[str, Any
     """Give a new function its name, its docstring, and the annotations of parameters named here.
 
     `function` is changed, so it must be one that was made for this call. A parameter without an
-    annotation that is not named keeps none.
+    annotation that is not named keeps none; one that is None here is not asked for, and has its default.
     """
     own = signature(function)
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     parameters = [
-        one.replace(annotation=annotations.get(one.name, one.annotation)) for one in own.parameters.values()
+        one.replace(annotation=annotations.get(one.name, one.annotation))
+        for one in own.parameters.values()
+        if annotations.get(one.name, "") is not None
     ]
     function.__signature__ = Signature(  # type: ignore[attr-defined] # what inspect looks for (PEP 362)
         parameters, return_annotation=annotations.get("return", own.return_annotation)
