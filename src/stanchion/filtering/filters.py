@@ -85,10 +85,14 @@ class Filters:
     def where(self, query: BaseModel) -> list[ColumnElement[bool]]:
         """Return the conditions that a query stands for, all of which are to hold.
 
-        `query` is an instance of the model that the method of this name made.
+        `query` is an instance of the model that the method of this name made. Raises AttributeError for one
+        of another, which would ask for nothing.
         """
-        sent = ((meaning, getattr(query, name)) for name, meaning in self._parameters.items())
-        return [meaning.condition(value) for meaning, value in sent if value is not None]
+        values = vars(query)
+        if missing := self._parameters.keys() - values.keys():
+            raise AttributeError(f"{type(query).__name__} has not the filters {', '.join(sorted(missing))}.")
+        asked = [name for name in self._parameters if values[name] is not None]
+        return [self._parameters[name].condition(values[name]) for name in asked]
 
 
 def _columns(model: type[Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import select
@@ -92,7 +93,14 @@ class Cursor:
 
 def bound(table: str, order: Order, filters: Mapping[str, Any]) -> str:
     """Return what tells one list from another: the table, the order and the filters, as a short hash."""
-    content = json.dumps([table, order.text, filters], sort_keys=True, separators=(",", ":"))
+    return _bound(
+        table, order.text, json.dumps(filters, sort_keys=True, separators=(",", ":")) if filters else "{}"
+    )
+
+
+@lru_cache(1000)
+def _bound(table: str, order: str, filters: str) -> str:
+    content = f"[{json.dumps(table)},{json.dumps(order)},{filters}]"
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

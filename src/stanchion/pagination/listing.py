@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.errors import InvalidError
 from stanchion.pagination.cursor import LONGEST, Cursor, bound
-from stanchion.pagination.page import Page, add_links, link_to, set_links
+from stanchion.pagination.page import Page, add_links, set_links
 from stanchion.pagination.parameters import refuse_unknown
 from stanchion.pagination.sorting import Order, Sorting
 from stanchion.signing import Signer, signer_of
@@ -164,14 +164,14 @@ class Selection:
         if self.query.offset:
             add_links(self.request, response, self.query, more=more)
             return
-        links = {"first": link_to(self.request, limit=self.query.limit)}
+        cursors: dict[str, Mapping[str, str]] = {"first": {}}
         backward = self.is_backward
         if places and self.cursor is not None and (more or not backward):
-            links["prev"] = self._to(places[0], backward=True)
+            cursors["prev"] = self._beside(places[0], backward=True)
         if places and (more or backward):
-            links["next"] = self._to(places[-1], backward=False)
-        set_links(response, links)
+            cursors["next"] = self._beside(places[-1], backward=False)
+        set_links(self.request, response, self.query.limit, cursors)
 
-    def _to(self, place: Sequence[Any], *, backward: bool) -> str:
+    def _beside(self, place: Sequence[Any], *, backward: bool) -> Mapping[str, str]:
         cursor = Cursor.beside(place, self.order, backward=backward)
-        return link_to(self.request, limit=self.query.limit, cursor=cursor.seal(self.signer, self.list_of))
+        return {"cursor": cursor.seal(self.signer, self.list_of)}

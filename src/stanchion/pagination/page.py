@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stanchion.headers import location
 
+_PLACE = ("limit", "cursor", "offset")
+"""What says which page of a list is meant."""
+
 
 class Page(BaseModel):
     """The query parameters of a list. Subclass it to add filters; an unknown parameter is a 422.
@@ -35,24 +38,22 @@ def add_links(request: Request, response: Response, page: Page, *, more: bool) -
         offsets["prev"] = max(0, page.offset - page.limit)
     if more:
         offsets["next"] = page.offset + page.limit
-    set_links(
-        response,
-        {rel: link_to(request, limit=page.limit, offset=offset) for rel, offset in offsets.items()},
-    )
+    set_links(request, response, page.limit, {rel: {"offset": offset} for rel, offset in offsets.items()})
 
 
-def link_to(request: Request, **place: int | str) -> str:
-    """Return a reference to another page of this list: the same query, with the place replaced."""
+def set_links(
+    request: Request, response: Response, limit: int, places: Mapping[str, Mapping[str, int | str]]
+) -> None:
+    """Set the `Link` header: for each relation the same query at another place (RFC 8288, 3)."""
     # Not request.url: the path in it is decoded, and the Host header is the client's to choose.
     path = location(request, quote(_own_path(request)))
     sent = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    kept = [(name, value) for name, value in sent if name not in ("cursor", "offset") and name not in place]
-    return f"{path}?{urlencode([*kept, *place.items()])}"
-
-
-def set_links(response: Response, links: Mapping[str, str]) -> None:
-    """Set the `Link` header: a reference for each relation (RFC 8288, 3)."""
-    response.headers["Link"] = ", ".join(f'<{url}>; rel="{rel}"' for rel, url in links.items())
+    kept = [(name, value) for name, value in sent if name not in _PLACE]
+    here = f"{path}?{urlencode([*kept, ('limit', limit)])}"
+    links = (
+        f'<{here}{"&" if place else ""}{urlencode(place)}>; rel="{rel}"' for rel, place in places.items()
+    )
+    response.headers["Link"] = ", ".join(links)
 
 
 def _own_path(request: Request) -> str:

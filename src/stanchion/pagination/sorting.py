@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, WithJsonSchema, create_model
@@ -27,6 +28,8 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapper
 
 from stanchion.database.columns import Kept, python_type
 
+_MOST_ORDERS = 1000
+"""That are kept of one list: of many columns there are many orders."""
 _AnyDecimal = Annotated[Decimal, Field(allow_inf_nan=True)]
 
 
@@ -169,7 +172,14 @@ class Sorting:
             if name not in mapper.column_attrs:
                 raise ValueError(f"{model.__name__} has no column {name!r} to sort by.")
             self._keys[name] = Key.of(model, name)
-        self.default = self.order(default or self._primary.name).text
+        self.default = self._primary.name
+        self.default = self._order(default).text
+        self.order = lru_cache(_MOST_ORDERS)(self._order)
+        """Returns the order that `-created_at,title` stands for, with the primary key at its end.
+
+        Nothing stands for the default. A column that is named again changes nothing. Raises ValueError for
+        one that is not declared.
+        """
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -200,12 +210,7 @@ class Sorting:
                 )
         return text
 
-    def order(self, text: str = "") -> Order:
-        """Return the order that `-created_at,title` stands for, with the primary key at its end.
-
-        Nothing stands for the default. A column that is named again changes nothing. Raises ValueError for
-        one that is not declared.
-        """
+    def _order(self, text: str = "") -> Order:
         found: dict[str, Key] = {}
         for part in filter(None, (text or self.default).split(",")):
             name = part.removeprefix("-")

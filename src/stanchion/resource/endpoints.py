@@ -53,7 +53,7 @@ def list_(resource: "Resource[Any]") -> Endpoint:
     """GET /: the rows that the caller may see, a page at a time."""
 
     async def rows(access: Access[Any], selection: Selection, response: Response) -> Any:  # 401 before 422
-        asked = getattr(selection.query, "embed", "")
+        asked = vars(selection.query).get("embed", "")
         if not asked and resource.reader is not None:
             text = await resource.reader.page(access, selection, response)
             if text is not None:

@@ -1,7 +1,7 @@
 """The statements of a Reader: rows as JSON text, for one database, each compiled once."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -30,6 +30,8 @@ class Queries:
         self._owner, self._deleted_at = owner, deleted_at
         self._text = row_text(table, response, dialect.name)
         self._ready: dict[tuple[Any, ...], Ready] = {}
+        self.has_index = lru_cache(_MOST)(self._has_index)
+        """Tells whether a page in an order is a walk along an index: then it is short however many rows."""
 
     def one(self, *, nobodys: bool) -> Ready | None:
         """Return what reads a row's text and version by its key; None where Pydantic has to write rows."""
@@ -65,8 +67,7 @@ class Queries:
             self._ready[name] = Ready.of(statement, self._dialect)
         return self._ready.get(name)
 
-    def has_index(self, order: Order) -> bool:
-        """Tell whether a page in this order is a walk along an index: then it is short however many rows."""
+    def _has_index(self, order: Order) -> bool:
         if self._deleted_at or len({key.descending for key in order.keys}) > 1:
             return False
         if any(key.nullable for key in order.keys):

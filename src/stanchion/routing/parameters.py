@@ -162,7 +162,7 @@ def _model_reader(field: ModelField, model: type[BaseModel]) -> Reader:
     assert isinstance(info, Param)
     parts = get_cached_model_fields(model)
     names = [_get_param_aliases(part)[0][0] for part in parts]
-    getters = [(name, _getter(part, name)) for name, part in zip(names, parts, strict=True)]
+    getters = {name: _getter(part, name) for name, part in zip(names, parts, strict=True)}
     known = frozenset(names)
     nullable = info.annotation is not model
     greedy = model.model_config.get("extra") in _GREEDY
@@ -170,9 +170,9 @@ def _model_reader(field: ModelField, model: type[BaseModel]) -> Reader:
 
     def read(received: Mapping[str, Any], arguments: Arguments, errors: Errors) -> None:
         sent = {}
-        for name, get in getters:
-            value = get(received)
-            if value is not Undefined:
+        for name in received:
+            get = getters.get(name)
+            if get is not None and (value := get(received)) is not Undefined:
                 sent[name] = value
         if not known.issuperset(received):
             sent.update(_get_multidict_extras(received, set(known)))
