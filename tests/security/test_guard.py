@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import anyio
@@ -338,6 +339,39 @@ async def test_what_was_read_before_it_was_revoked_is_not_remembered() -> None:
 
     assert await cache.get("key", slow) == "good"
     assert await cache.get("key", none) is None
+
+
+async def test_of_many_one_looks_again_before_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = [100.0]
+    monkeypatch.setattr("stanchion.security.cache.time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    cache, looks = Cache[int](10), 0
+    going, may_end = anyio.Event(), anyio.Event()
+    answers: list[int | None] = []
+
+    async def look() -> int | None:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            going.set()
+            await may_end.wait()
+        return None if looks == 3 else looks
+
+    async def late() -> None:
+        answers.append(await cache.get("key", look))
+
+    assert await cache.get("key", look) == 1
+    seconds[0] += 7.9
+    assert await cache.get("key", look) == 1
+    seconds[0] += 0.2
+    async with anyio.create_task_group() as group:
+        group.start_soon(late)
+        await going.wait()
+        assert [await cache.get("key", look) for _ in range(9)] == [1] * 9  # the others need not wait
+        may_end.set()
+    assert (looks, answers) == (2, [2])
+    seconds[0] += 9.0
+    assert await cache.get("key", look) is None  # it is gone meanwhile: for all, at once
+    assert await cache.get("key", look) == 4
 
 
 async def test_a_cache_has_an_end() -> None:

@@ -9,6 +9,8 @@ Found = TypeVar("Found")
 
 _MOST = 10_000
 """Entries of a cache: then it begins anew."""
+_LATE = 0.2
+"""The part of its time, at the end, in which what is remembered is looked for again."""
 
 
 class Cache(Generic[Found]):
@@ -21,6 +23,8 @@ class Cache(Generic[Found]):
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._found: dict[Hashable, tuple[float, Found]] = {}
+        self._renewed: set[Hashable] = set()
+        """What is looked for right now."""
         self._cleared = 0
         _caches.add(self)
 
@@ -28,10 +32,18 @@ class Cache(Generic[Found]):
         """Return what is remembered under this name, else what `look` finds."""
         began = time.monotonic()
         until, known = self._found.get(name, (0.0, None))
-        if known is not None and began < until:
+        # One of many looks again a little before its time: else all of them would, at once, after it.
+        is_late = began > until - self._seconds * _LATE and name not in self._renewed
+        if known is not None and began < until and not is_late:
             return known
         cleared = self._cleared
-        found = await look()
+        self._renewed.add(name)
+        try:
+            found = await look()
+        finally:
+            self._renewed.discard(name)
+        if found is None:
+            self._found.pop(name, None)
         # What was read before it changed must not be kept after that was told.
         if found is not None and self._seconds and cleared == self._cleared:
             if len(self._found) >= _MOST:
