@@ -6,13 +6,19 @@ from starlette.requests import Request
 from stanchion.headers import headers, location
 
 
-def test_each_has_a_description_and_an_example() -> None:
-    documented = headers("ETag", "Link")["headers"]
-    assert list(documented) == ["ETag", "Link"]
-    assert documented["ETag"]["example"] == '"3"'
+def test_each_says_what_it_is() -> None:
+    documented = headers("ETag", "Link", Location="/api/users/me")["headers"]
+    assert list(documented) == ["ETag", "Link", "Location"]
     for entry in documented.values():
         assert entry["description"]
         assert entry["schema"] == {"type": "string"}
+
+
+def test_an_example_is_true_of_each_operation_or_of_this_one() -> None:
+    documented = headers("ETag", "Link", Location="/api/users/me")["headers"]
+    assert documented["ETag"]["example"] == '"3"'
+    assert "example" not in documented["Link"]
+    assert documented["Location"]["example"] == "/api/users/me"
 
 
 def test_one_that_nobody_knows() -> None:

@@ -30,7 +30,7 @@ class EmailTakenError(ConflictError):
     "",
     status_code=201,
     summary="Sign up",
-    responses={201: headers("Location"), **responses(EmailTakenError, TooManyRequestsError)},
+    responses={201: headers(Location="/api/users/me"), **responses(EmailTakenError, TooManyRequestsError)},
 )
 async def create_user(
     body: UserCreate, request: Request, response: Response, session: SessionDep
