@@ -90,7 +90,8 @@ def test_an_app_without_emails(ready: Path, call: Any, models: str | None) -> No
 
 
 def test_list_and_revoke(ready: Path, call: Any) -> None:
-    assert call("keys", "list").out == "No keys.\n"
+    assert call("keys", "list").out == "No keys of the service.\n"
+    assert call("keys", "list", "--all").out == "No keys.\n"
     call("keys", "create", "--name", "first \x1b[31mred [bold]")
     call("keys", "create", "--user", "5", "--name", "hers", "--expires-in", "12h")
 
@@ -103,8 +104,9 @@ def test_list_and_revoke(ready: Path, call: Any) -> None:
     assert re.search(r"^2 +5 +hers +st_[a-z2-7]{8} +read write +20.. UTC|20", said, re.MULTILINE)
 
     said = call("keys", "revoke", "1")
-    assert (said.status, said.out, said.err) == (0, "Revoked key 1.\n", "")
-    assert call("keys", "list").out == "No keys.\n"
+    revoked = "Revoked key 1 of the service, 'first \\x1b[31mred [bold]'.\n"
+    assert (said.status, said.out, said.err) == (0, revoked, "")
+    assert call("keys", "list").out == "No keys of the service.\n"
     everybodys = call("keys", "list", "--all").out
     assert "first" in everybodys
     assert "hers" in everybodys
@@ -115,6 +117,25 @@ def test_list_and_revoke(ready: Path, call: Any) -> None:
         assert said.err == (
             f"Key {key_id} is not there, or was revoked before: `stanchion keys list --all` shows them.\n"
         )
+
+
+def test_a_list_says_whose_it_is_and_how_to_see_the_rest(ready: Path, call: Any) -> None:
+    call("keys", "create", "--user", "5", "--name", "hers")
+    rest = "`--user ID|EMAIL` lists a user's, `--all` everybody's and the revoked.\n"
+
+    said = call("keys", "list")
+    assert (said.status, said.out) == (0, "No keys of the service.\n")
+    assert said.err == f"Shown are the keys of the service that are not revoked: {rest}"
+
+    said = call("keys", "list", "--user", "ada@example.com")
+    assert "hers" in said.out
+    assert said.err == f"Shown are the keys of user 5 that are not revoked: {rest}"
+
+    assert call("keys", "revoke", "1").out == "Revoked key 1 of user 5, 'hers'.\n"
+    assert call("keys", "list", "--user", "5").out == "No keys of user 5.\n"
+    said = call("keys", "list", "--all")
+    assert "hers" in said.out
+    assert said.err == ""
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import typer
 
 from stanchion.cli.failure import Failure
 from stanchion.cli.options import AppDir
-from stanchion.cli.tables import minute, show
+from stanchion.cli.tables import minute, printable, show
 from stanchion.cli.transaction import in_transaction
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _LONGEST = timedelta(days=36500)
 _LARGEST_ID = 2**63 - 1
+_OTHERS = "`--user ID|EMAIL` lists a user's, `--all` everybody's and the revoked."
 
 keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, list and revoke API keys.")
 
@@ -73,9 +74,10 @@ def create(
         return await store.create(session, user_id=owner, name=name, scopes=scopes, expires_at=expires_at)
 
     key, secret = in_transaction(work, app_dir)
-    whose = "the service" if key.user_id is None else f"user {key.user_id}"
     may = " and ".join(key.scopes)
-    typer.echo(f"Key {key.id} of {whose}, to {may}, {_until(key)}. It is shown this once:", err=True)
+    typer.echo(
+        f"Key {key.id} of {_whose(key.user_id)}, to {may}, {_until(key)}. It is shown this once:", err=True
+    )
     typer.echo(secret)
 
 
@@ -85,18 +87,22 @@ def list_(
     all_: Annotated[bool, typer.Option("--all", help="Everybody's, and the revoked.")] = False,
     app_dir: AppDir = Path(),
 ) -> None:
-    """List the keys of a user, or of the service."""
+    """List the keys of the service, of a user, or everybody's."""
     if all_ and user is not None:
         raise typer.BadParameter("it means nothing with --user.", param_hint="--all")
 
-    async def work(session: "AsyncSession") -> "list[ApiKey]":
+    async def work(session: "AsyncSession") -> "tuple[str, list[ApiKey]]":
         from stanchion.security import keys as store
 
         if all_:
-            return await store.list_all(session)
-        return await store.list_keys(session, user_id=await _user_id(session, user, app_dir))
+            return "", await store.list_all(session)
+        owner = await _user_id(session, user, app_dir)
+        return f" of {_whose(owner)}", await store.list_keys(session, user_id=owner)
 
-    _print(in_transaction(work, app_dir))
+    whose, found = in_transaction(work, app_dir)
+    _print(found, empty=f"No keys{whose}.")
+    if not all_:
+        typer.echo(f"Shown are the keys{whose} that are not revoked: {_OTHERS}", err=True)
 
 
 @keys.command()
@@ -108,16 +114,22 @@ def revoke(
 ) -> None:
     """Revoke a key, for good."""
 
-    async def work(session: "AsyncSession") -> bool:
+    async def work(session: "AsyncSession") -> "ApiKey | None":
         from stanchion.security import keys as store
 
-        return await store.revoke(session, key_id)
+        key = await store.get(session, key_id)
+        return key if await store.revoke(session, key_id) else None
 
-    if not in_transaction(work, app_dir):
+    key = in_transaction(work, app_dir)
+    if key is None:
         raise Failure(
             f"Key {key_id} is not there, or was revoked before: `stanchion keys list --all` shows them."
         )
-    typer.echo(f"Revoked key {key_id}.")
+    typer.echo(f"Revoked key {key.id} of {_whose(key.user_id)}, {printable(repr(key.name))}.")
+
+
+def _whose(user_id: int | None) -> str:
+    return "the service" if user_id is None else f"user {user_id}"
 
 
 async def _user_id(session: "AsyncSession", user: str | None, app_dir: Path) -> int | None:
@@ -163,7 +175,7 @@ def _until(key: "ApiKey") -> str:
     return f"until {minute(key.expires_at)}" if key.expires_at else "without an end"
 
 
-def _print(rows: "list[ApiKey]") -> None:
+def _print(rows: "list[ApiKey]", *, empty: str) -> None:
     headings = ("id", "user", "name", "begins with", "scopes", "created", "expires", "revoked")
     cells = (
         (
@@ -178,4 +190,4 @@ def _print(rows: "list[ApiKey]") -> None:
         )
         for key in rows
     )
-    show(headings, cells, empty="No keys.")
+    show(headings, cells, empty=empty)

@@ -121,6 +121,12 @@ async def list_all(session: AsyncSession) -> list[ApiKey]:
     return [_key(row) for row in rows.mappings()]
 
 
+async def get(session: AsyncSession, key_id: int) -> ApiKey | None:
+    """Return the key of this id, revoked or not; None where there is none."""
+    row = (await session.execute(select(api_keys).where(api_keys.c.id == key_id))).mappings().one_or_none()
+    return None if row is None else _key(row)
+
+
 async def revoke(session: AsyncSession, key_id: int, *owner: ColumnElement[bool]) -> bool:
     """Revoke a key for good; False where there is none that is active and meets the conditions of `owner`.
 
