@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from anyio import CancelScope
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col, func, select, update
 
 from database import database
@@ -31,14 +33,19 @@ class Outcome:
     file_id: int | None = None
 
 
+async def count(*conditions: ColumnElement[bool]) -> int:
+    """Count the todos that an action is to reach; while it runs there may be more, or fewer."""
+    async with database.read() as reader:
+        return (await reader.scalars(select(func.count()).select_from(Todo).where(*conditions))).one()
+
+
 @jobs.job()
 async def archive_completed(context: JobContext, owner_id: int | None) -> Outcome:
     """Archive the completed todos of an owner."""
     caller = Caller(None, owner_id)
     completed = col(Todo.status) == TodoStatus.completed, col(Todo.archived).is_(False)
     mine = owned(Todo.owner_id, caller), *completed
-    async with database.read() as reader:
-        total = (await reader.scalars(select(func.count()).select_from(Todo).where(*mine))).one()
+    total = await count(*mine)
     await context.progress(0, total, "Archiving")
     some = select(col(Todo.id)).where(*mine).order_by(col(Todo.id)).limit(AT_ONCE).with_for_update()
     changes = {"archived": True, "version": col(Todo.version) + 1, "updated_at": now()}
@@ -62,32 +69,45 @@ async def import_file(context: JobContext, owner_id: int | None, file_id: int) -
     if file is None:
         raise GiveUpError("There is no such file, or no longer.")
 
+    size = file.size or 0
+    total = 2 * size  # each byte is checked, then written: where a line is bad it is half done
+
     async def parts() -> AsyncIterator[bytes]:
         read = 0
         async for part in read_parts(file):
             yield part
             read += len(part)
-            await context.progress(read, file.size, "Reading")
+            await context.progress(read, total, "Checking")
 
-    return Outcome(await todos.import_rows(context.session, parts(), format=file.format, caller=caller))
+    async def writing() -> AsyncSession:
+        await context.progress(size, total, "Writing")
+        return await context.session()
+
+    affected = await todos.import_rows(writing, parts(), format=file.format, caller=caller)
+    await context.progress(total, total, "Writing")
+    return Outcome(affected)
 
 
 @jobs.job()
 async def build_export(context: JobContext, owner_id: int | None, format: FileFormat) -> Outcome:
     """Write the todos of an owner to a file, which is there for its owner when all of it is written."""
+    caller = Caller(None, owner_id)
+    total = await count(owned(Todo.owner_id, caller))
+    await context.progress(0, total, "Writing")
     async with database.transaction() as session:
         session.add(file := File(owner_id=owner_id, format=format))
     assert file.id is not None
     number = size = rows = 0
     session = await context.session()  # nothing begins in it before its first statement
     try:
-        async for piece in todos.export_rows(database.read, format=format, caller=Caller(None, owner_id)):
+        async for piece in todos.export_rows(database.read, format=format, caller=caller):
             # Each in a transaction of its own: nobody waits for the whole, and nothing has it in memory.
             async with database.transaction() as short:
                 await check_storage(short, owner_id, size + len(piece.content))
                 short.add(FilePart(file_id=file.id, number=number, content=piece.content))
             number, size, rows = number + 1, size + len(piece.content), rows + piece.rows
-            await context.progress(rows, message="Writing")
+            await context.progress(rows, max(rows, total), "Writing")
+        await context.progress(rows, rows, "Writing")  # some may have been deleted meanwhile
         await check_storage(session, owner_id, size)  # again: other files may be there by now
         await session.execute(update(File).where(col(File.id) == file.id).values(size=size))
     except BaseException:  # also where it is cancelled: another attempt writes a file of its own

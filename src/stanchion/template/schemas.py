@@ -125,10 +125,14 @@ class ActionResponse(Schema):
     id: int = Field(examples=[12])
     name: str = Field(examples=["build_export"])
     status: Status = Field(description="`done`, `failed` and `cancelled` are the end.", examples=["done"])
-    done: int | None = Field(description="How far it is, in `unit`.", examples=[3])
-    total: int | None = Field(description="Of how many, where that is known.", examples=[3])
-    unit: Literal["todos", "bytes"] = Field(description="What `done` and `total` count.")
-    message: str | None = Field(description="What it is doing, until it is done.", examples=["Writing"])
+    done: int | None = Field(description="How far it is, or came before it failed, in `unit`.", examples=[3])
+    total: int | None = Field(description="Of how many; null until it has begun.", examples=[3])
+    unit: Literal["todos", "bytes"] = Field(
+        description="What `done` and `total` count. Of an import each byte twice: checked, and written."
+    )
+    message: str | None = Field(
+        description="What it is doing, or was when it failed; null when it is done.", examples=["Writing"]
+    )
     affected: int | None = Field(description="How many todos it reached, in the end.", examples=[3])
     file_id: int | None = Field(description="The file that it made.", examples=[9])
     error: str | None = Field(description="Why it failed.", examples=[None])

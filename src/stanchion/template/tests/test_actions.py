@@ -97,7 +97,7 @@ async def test_a_file_is_imported(anyone: httpx2.AsyncClient, ada: Headers, bob:
     file_id = await send(anyone, ada, GOOD)
     action = await act(anyone, ada, name="import_file", file_id=file_id)
     assert (action["status"], action["affected"]) == ("done", 2)
-    assert (action["done"], action["total"], action["unit"]) == (len(GOOD), len(GOOD), "bytes")
+    assert (action["done"], action["total"], action["unit"]) == (2 * len(GOOD), 2 * len(GOOD), "bytes")
     assert action["message"] is None
     assert await todos_of(anyone, ada) == [("one", "active", False), ("two", "completed", True)]
     table = await send(anyone, ada, b"title\r\nthree\r\n", "csv")
@@ -113,6 +113,7 @@ async def test_of_a_file_with_bad_lines_nothing_is_imported(anyone: httpx2.Async
     ((event, action),) = await followed(anyone, asked.headers["Location"], ada)
     assert (event, action["status"], action["affected"]) == ("failed", "failed", None)
     assert action["error"] == "Nothing was imported: 2 lines are bad."
+    assert (action["message"], 2 * action["done"]) == ("Checking", action["total"])  # and nothing written
     assert [error["loc"][:3] for error in action["errors"]] == [["body", 3, "title"], ["body", 4]]
     assert await todos_of(anyone, ada) == []
 
@@ -152,7 +153,8 @@ async def test_an_export_is_built(
     await anyone.post("/api/todos/bulk", json=[{"title": f"todo {i}"} for i in range(30)], headers=ada)
     await anyone.post("/api/todos", json={"title": "bob's"}, headers=bob)
     action = await act(anyone, ada, name="build_export", format=form)
-    assert (action["status"], action["affected"], action["done"]) == ("done", 30, 30)
+    assert (action["status"], action["affected"]) == ("done", 30)
+    assert (action["done"], action["total"], action["unit"]) == (30, 30, "todos")
     url = f"/api/files/{action['file_id']}"
     file = await anyone.get(url, headers=ada)
     assert file.status_code == 200
@@ -181,7 +183,30 @@ async def test_an_export_that_would_be_too_much_leaves_no_file(
     action = await act(anyone, ada, name="build_export")
     assert (action["status"], action["file_id"]) == ("failed", None)
     assert action["error"] == "Your files would hold too much in all: delete some."
+    assert (action["message"], action["done"], action["total"]) == ("Writing", 0, 9)
     assert (await kept("files"), await kept("file_parts")) == before
+
+
+async def test_an_export_of_nothing(anyone: httpx2.AsyncClient, ada: Headers) -> None:
+    action = await act(anyone, ada, name="build_export")
+    assert (action["status"], action["done"], action["total"]) == ("done", 0, 0)
+
+
+async def test_an_import_that_cannot_be_written(
+    anyone: httpx2.AsyncClient, ada: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from routers.todos import todos
+    from stanchion.errors import ConflictError
+
+    async def refused(session: Any, chunks: AsyncIterator[bytes], **_: Any) -> int:
+        assert b"".join([chunk async for chunk in chunks]) == GOOD
+        await session()
+        raise ConflictError("There is one of this title.")
+
+    monkeypatch.setattr(todos, "import_rows", refused)
+    action = await act(anyone, ada, name="import_file", file_id=await send(anyone, ada, GOOD))
+    assert (action["status"], action["error"]) == ("failed", "There is one of this title.")
+    assert (action["message"], 2 * action["done"]) == ("Writing", action["total"])
 
 
 async def test_what_is_sent_while_an_export_is_built_counts_as_well(
