@@ -245,6 +245,42 @@ def test_list_show_cancel_and_retry(ready: Path, call: Any) -> None:
     assert (status(1), status(2)) == ("cancelled", "cancelled"), "all of them, or none"
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            {
+                "type": "InvalidError",
+                "code": "validation_failed",
+                "message": "Nothing was imported: 2 lines are bad.",
+                "details": {
+                    "errors": [
+                        {"loc": ["body", 3, "title"], "msg": "Too short", "type": "string_too_short"},
+                        {"loc": ["body", 4], "msg": "No \x1b[2JJSON", "type": "json_invalid"},
+                    ]
+                },
+            },
+            "error:      validation_failed: Nothing was imported: 2 lines are bad.\n"
+            "details:    body.3.title: Too short\n            body.4: No \ufffd[2JJSON\n",
+        ),
+        (
+            {"type": "GoneError", "code": "gone", "message": "It is gone.", "details": {"reset": True}},
+            'error:      gone: It is gone.\ndetails:    {"reset": true}\n',
+        ),
+        ({"type": "GiveUpError", "message": "No such file."}, "error:      GiveUpError: No such file.\n"),
+    ],
+)
+def test_a_refusal_is_shown_without_its_traceback(
+    ready: Path, call: Any, error: dict[str, Any], said: str
+) -> None:
+    put("fail")
+    kept = json.dumps({"trace": "Traceback\n  line", "is_refusal": True, **error})
+    sql("UPDATE stanchion_jobs SET status = 'failed', error = ?", kept)
+    assert call("jobs", "show", "1").out.endswith(f"arguments:  {{}}\n{said}")
+    assert call("jobs", "show", "1", "--trace").out.endswith(f"{said}    Traceback\n      line\n")
+    assert said.splitlines()[0].removeprefix("error:").strip() in call("jobs", "dead").out
+
+
 def test_a_list_of_jobs_fits_a_terminal(ready: Path, call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "send_the_newsletter_to_everybody_who_has_asked_for_it"
     put(name, queue="newsletters-of-the-week")

@@ -185,6 +185,7 @@ async def test_what_is_refused_fails_at_once_and_is_no_fault(
     assert job.error is not None
     assert (job.status, job.error.message, job.error.details) == (Status.failed, "Line 3 is bad.", details)
     assert job.error.is_refusal
+    assert job.error.code == (error.code if isinstance(error, DomainError) else "")
     (line,) = [one for one in logged if one["event"] == "job_failed"]
     assert (line["log_level"], line["reason"], line["exc_info"]) == ("warning", "Line 3 is bad.", None)
 

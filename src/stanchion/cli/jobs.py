@@ -4,7 +4,7 @@ import json
 from enum import StrEnum
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -83,7 +83,13 @@ def dead(queue: Queue = None, name: Name = None, limit: Limit = 50, app_dir: App
 
 
 @jobs.command("show")
-def show_(job_id: JobId, app_dir: AppDir = Path()) -> None:
+def show_(
+    job_id: JobId,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="The traceback of a refusal too; a crash's is always there.")
+    ] = False,
+    app_dir: AppDir = Path(),
+) -> None:
     """Show all of a job: its arguments, its result, its last error."""
 
     async def work(session: "AsyncSession") -> "Job | None":
@@ -105,14 +111,7 @@ def show_(job_id: JobId, app_dir: AppDir = Path()) -> None:
     for name, value in pairs:
         typer.echo(f"{name + ':':12}{printable(str(value))}".rstrip())
     if job.error is not None:
-        for name, line in zip_longest(["error:"], _lines_of(job.error), fillvalue=""):
-            typer.echo(f"{name:12}{printable(line)}".rstrip())
-        if job.error.details is not None:
-            details = json.dumps(job.error.details, ensure_ascii=False)
-            typer.echo(f"{'details:':12}{printable(details)}")
-        lines = job.error.trace.splitlines()
-        for line in lines if len(lines) > 1 else ():  # one alone is the error again
-            typer.echo(f"    {printable(line)}".rstrip())
+        _print_error(job.error, trace=trace or not job.error.is_refusal)
 
 
 @jobs.command()
@@ -162,8 +161,36 @@ def _found(
     return in_transaction(work, app_dir)
 
 
+def _print_error(error: "Error", *, trace: bool) -> None:
+    """Print why a job failed: of a refusal its code, its detail and its places; of a crash the traceback."""
+    for name, line in zip_longest(["error:"], _lines_of(error), fillvalue=""):
+        typer.echo(f"{name:12}{printable(line)}".rstrip())
+    for name, line in zip_longest(["details:"], _details_of(error), fillvalue=""):
+        if line:
+            typer.echo(f"{name:12}{printable(line)}")
+    lines = error.trace.splitlines() if trace else []
+    for line in lines if len(lines) > 1 else ():  # one alone is the error again
+        typer.echo(f"    {printable(line)}".rstrip())
+
+
 def _lines_of(error: "Error") -> list[str]:
-    return f"{error.type}: {error.message}".splitlines()
+    """Return what an error is called and says: by its code where it is a refusal that has one."""
+    name = error.code if error.is_refusal and error.code else error.type
+    return f"{name}: {error.message}".splitlines()
+
+
+def _details_of(error: "Error") -> list[str]:
+    """Return a line for each place that a refusal names; of other details their JSON."""
+    match error.details:
+        case None:
+            return []
+        case {"errors": [*errors], **others} if not others and all(map(_is_place, errors)):
+            return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in errors]
+    return [json.dumps(error.details, ensure_ascii=False)]
+
+
+def _is_place(one: Any) -> bool:
+    return isinstance(one, dict) and isinstance(one.get("loc"), list) and "msg" in one
 
 
 def _pairs(job: "Job") -> list[tuple[str, str]]:

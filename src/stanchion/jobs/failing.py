@@ -57,6 +57,7 @@ def _told(exc: BaseException) -> Failure:
         trace=_shortened(safe["trace"]),
         details=safe["details"],
         is_refusal=is_refusal(exc),
+        code=exc.code if isinstance(exc, DomainError) else "",
     )
 
 

@@ -15,7 +15,7 @@ class Failure:
     """Why an attempt failed: the exception's type, its message, its traceback in the job's function.
 
     `details` are those of a GiveUpError, or what a domain error adds to its problem; of these two
-    `is_refusal` is true, and the message is for whoever has asked for the job.
+    `is_refusal` is true, and the message is for whoever has asked for the job. `code` is a domain error's.
     """
 
     type: str
@@ -23,6 +23,7 @@ class Failure:
     trace: str
     details: Any = None
     is_refusal: bool = False
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
