@@ -58,7 +58,7 @@ def test_c07_what_is_missing(tmp_path: Path, code: str, names: list[str]) -> Non
 )
 def test_c07_nothing_is_needed(tmp_path: Path, code: str) -> None:
     with pytest.raises(NotChecked):
-        missing(tmp_path, code)
+        missing(tmp_path, code, None)
 
 
 def test_c07_a_nested_variable(tmp_path: Path) -> None:
@@ -82,9 +82,23 @@ def test_c07_git_ignores_env(tmp_path: Path) -> None:
 def test_c07_git_ignores_env_where_no_variable_must_be_set(tmp_path: Path) -> None:
     code = "class S(BaseSettings):\n    other: str = ''"
     with pytest.raises(
-        NotChecked, match="no variable must be set: the code reads none by its name, and each"
+        NotChecked, match=r"there is no \.env\.example, and no variable must be set: the code"
     ):
-        missing(tmp_path, code)
+        missing(tmp_path, code, None)
     (tmp_path / ".env").write_text("OTHER=2\n")
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     assert missing(tmp_path, code) == ["Git does not ignore .env."]
+
+
+def test_c07_a_file_that_is_there_is_looked_at(tmp_path: Path) -> None:
+    code = "class S(BaseSettings):\n    other: str = ''"
+    assert missing(tmp_path, code) == []  # no variable must be set, and it is there
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    assert missing(tmp_path, code) == []
+    (tmp_path / ".gitignore").write_text(".env*\n")
+    assert missing(tmp_path, code) == ["Git ignores .env.example: it is committed nowhere."]
+    (tmp_path / ".gitignore").write_text(".env*\n!.env.example\n")
+    assert missing(tmp_path, code) == []
+    (tmp_path / ".gitignore").write_text(".env*\n")
+    subprocess.run(["git", "-C", str(tmp_path), "add", "-f", ".env.example"], check=True)
+    assert missing(tmp_path, code) == []  # it is committed all the same

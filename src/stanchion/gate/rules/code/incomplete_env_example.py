@@ -3,13 +3,14 @@
 
 ## What it does
 Collects the variables that the code needs: `os.environ["NAME"]`, `os.getenv("NAME")`, and the fields of
-settings classes that have no default. Each must be in `.env.example`, a comment is enough. A `.env` beside it
-must be ignored by git. Where no variable must be set, and there is no repository with a `.env`, there is
-nothing to check.
+settings classes that have no default. Each must be in `.env.example`, a comment is enough; git must not
+ignore that file, and must ignore a `.env` beside it. Where no variable must be set, there is no
+`.env.example`, and no repository with a `.env`, there is nothing to check.
 
 ## Why it is bad
 Whoever starts the backend elsewhere copies `.env.example`; what is not in it they learn from a traceback,
-one variable at a time. A `.env` that git does not ignore is committed sooner or later, with its secrets.
+one variable at a time. A `.env` that git does not ignore is committed sooner or later, with its secrets; a
+`.env.example` that it ignores, as a line `.env*` makes it, is on nobody else's machine.
 
 ## Example
 ```python
@@ -100,13 +101,13 @@ def incomplete_env_example(subject: Subject) -> Iterator[Finding]:
     """Compare what the code reads with what is written there."""
     modules = [module for module in subject.code if not module.is_aside]
     variables = [*reads(modules), *_required(modules)]
-    ignored = _is_ignored(subject.files.root) if (subject.files.root / ".env").is_file() else None
-    if not variables and ignored is None:
+    example, env_is_ignored = subject.files.read(_FILE), _is_ignored(subject.files.root, ".env")
+    if not variables and example is None and env_is_ignored is None:
         raise NotChecked(
-            "no variable must be set: the code reads none by its name, and each setting has a default",
+            f"there is no {_FILE}, and no variable must be set: the code reads none by its name, and each "
+            "setting has a default",
             applies=False,
         )
-    example = subject.files.read(_FILE)
     written = {name.casefold() for name in _VARIABLE.findall(example or "")}
     written |= {name.casefold() for name in _IN_THE_IMAGE.findall(subject.files.read("Dockerfile") or "")}
     missing: dict[str, Variable] = {}
@@ -124,7 +125,16 @@ def incomplete_env_example(subject: Subject) -> Iterator[Finding]:
             evidence=_evidence(variable),
             advice=f"Add {name}= to {_FILE}, with a value that is no secret or with none.",
         )
-    if ignored is False:
+    if example is not None and _is_ignored(subject.files.root, _FILE):
+        yield Finding(
+            message=f"Git ignores {_FILE}: it is committed nowhere.",
+            verdict=Verdict.proven,
+            file=_FILE,
+            line=1,
+            evidence=f"`git check-ignore {_FILE}` says yes",
+            advice=f"Add !{_FILE} to .gitignore, below the line that ignores it.",
+        )
+    if env_is_ignored is False:
         yield Finding(
             message="Git does not ignore .env.",
             verdict=Verdict.proven,
@@ -308,9 +318,11 @@ def _is_written(name: str, variable: Variable, written: set[str]) -> bool:
     return name in written or (bool(variable.nested) and any(one.startswith(inner) for one in written))
 
 
-def _is_ignored(root: Path) -> bool | None:
-    """Ask git whether it ignores .env; None outside of a repository or without git."""
-    command = ["git", "-C", str(root), "check-ignore", "-q", ".env"]
+def _is_ignored(root: Path, name: str) -> bool | None:
+    """Ask git whether it ignores a file; None where there is no such file, no repository or no git."""
+    if not (root / name).is_file():
+        return None
+    command = ["git", "-C", str(root), "check-ignore", "-q", name]
     try:
         done = subprocess.run(command, capture_output=True, check=False, timeout=30)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
