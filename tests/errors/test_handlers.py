@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, FastAPI, HTTPException, Query, WebSocket
 from fastapi.responses import StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.testclient import TestClient
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Json
 
 from stanchion.errors import NotFoundError, UnavailableError, handle_errors
 from stanchion.testing import client
@@ -165,6 +165,23 @@ async def test_names_that_cannot_be_text(caller: httpx2.AsyncClient, body: bytes
 async def test_bodies_that_cannot_be_read(caller: httpx2.AsyncClient, content: bytes, status: int) -> None:
     response = await caller.post("/items", content=content, headers={"Content-Type": "application/json"})
     assert shape(response)[0] == status
+
+
+async def test_a_body_that_is_no_json_is_told_by_the_character(app: FastAPI) -> None:
+    @app.post("/held")
+    async def held(values: list[Json[int]]) -> None: ...
+
+    json = {"Content-Type": "application/json"}
+    async with client(app) as caller:
+        broken = await caller.post("/items", content=b'{"name": x}', headers=json)
+        field = await caller.post("/held", content=b'["1", "x"]', headers=json)
+    said = "The request is not valid: the JSON of the body is broken at character 9."
+    assert shape(broken) == (422, said, "validation_failed")
+    (error,) = broken.json()["errors"]
+    assert (error["loc"], error["type"]) == (["body", 9], "json_invalid")
+    # An item whose text is to be JSON is a place like any other.
+    assert shape(field) == (422, "The request is not valid: body.1.", "validation_failed")
+    assert field.json()["errors"][0]["type"] == "json_invalid"
 
 
 async def test_values_json_has_not_stand_in_no_problem(app: FastAPI) -> None:

@@ -24,6 +24,8 @@ HEAD_IS_ANSWERED = "stanchion.head"
 _MOST_ERRORS = 50
 """Of one request that are told, place by place: one body could have a hundred thousand."""
 _LONGEST_NAME = 100
+_NO_JSON = "JSON decode error"
+"""What FastAPI says of a body that is no JSON; Pydantic has other words for a field that holds none."""
 _NO_BODY = frozenset({204, 205, 304})
 
 log = structlog.stdlib.get_logger("stanchion")
@@ -84,7 +86,7 @@ async def validation_error(request: Request, exc: Exception) -> Response:
     assert isinstance(exc, RequestValidationError)
     found = exc.errors()
     errors = [_detail(request, item) for item in found[:_MOST_ERRORS]]
-    places = ", ".join(".".join(str(part) for part in item["loc"]) for item in errors[:3])
+    places = ", ".join(map(_place, errors[:3]))
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return problem(
         request.scope,
@@ -104,6 +106,13 @@ def _detail(request: Request, item: Mapping[str, Any]) -> dict[str, Any]:
     if loc == ["body"] and kind.endswith("_attributes_type") and not _is_json(request):
         words, kind = "The body is no JSON by its header: send Content-Type: application/json", "content_type"
     return {"loc": loc, "msg": words, "type": kind}
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    """Return where something is wrong, for a sentence: `body.title`."""
+    if error["type"] == "json_invalid" and error["msg"] == _NO_JSON:
+        return f"the JSON of the body is broken at character {error['loc'][-1]}"  # and no field of this name
+    return ".".join(map(str, error["loc"]))
 
 
 def _is_json(request: Request) -> bool:

@@ -23,7 +23,10 @@ _ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}")
 class ErrorDetail(BaseModel):
     """One thing that is wrong with the request, and where."""
 
-    loc: list[str | int] = Field(description="Where: body, query, path or header, then the names below it.")
+    loc: list[str | int] = Field(
+        description="Where: body, query, path or header, then the names below it. Of a body that is no JSON, "
+        "the character where it breaks, from 0; of a file, the number of the line, from 1."
+    )
     msg: str = Field(description="What is wrong, in words.")
     type: str = Field(description="What is wrong, as a stable name.")
 

@@ -190,6 +190,7 @@ async def test_delete(anyone: httpx2.AsyncClient, ada: Headers) -> None:
     url = (await create(anyone, ada)).headers["Location"]
     deleted = await anyone.delete(url, headers=ada)
     assert (deleted.status_code, deleted.content) == (204, b"")
+    assert "Content-Type" not in deleted.headers
     for method in ("GET", "DELETE"):
         assert (await anyone.request(method, url, headers=ada)).status_code == 404
 
