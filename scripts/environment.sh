@@ -47,6 +47,13 @@ usable() { # can what is there be added to: not broken off, and of no older lock
     done
 }
 
+missing() { # missing LOCK...: those of which the environment has nothing yet
+    local lock
+    for lock; do
+        same "$lock" || printf ' %s' "$lock"
+    done
+}
+
 same_project() { # is the project installed as it describes itself today?
     cat "${described[@]}" | cmp -s - "$venv/project"
 }
@@ -80,8 +87,12 @@ make_environment() { # make_environment LOCK...
     exec 9>.dev/environment.lock
     "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
     if ! same "$@"; then
-        echo "${0##*/}: making the environment in .dev/venv (once; about half a minute) ..." >&2
-        if ! usable; then
+        if usable; then
+            echo "${0##*/}: adding to the environment in .dev/venv:$(missing "$@") ..." >&2
+        else
+            local when="once"
+            [ ! -e "$venv" ] || when="again: it is not what the locks name"
+            echo "${0##*/}: making the environment in .dev/venv ($when; about half a minute) ..." >&2
             rm -rf "$venv"
             "$python" -m venv "$venv" || fail "$python could not make a virtual environment; the lines above say why"
             printf '%s\n' "$python $root" >"$venv/made-for"

@@ -143,6 +143,51 @@ def test_an_interpreter_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> N
         assert not (tmp_path / ".dev").exists()
 
 
+PYTHON = """#!/bin/sh
+case "$1 $2" in
+"-m venv") mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+"-m pip") echo "$@" >>"$PIP_RAN" ;;
+"-c "*) exec REAL "$@" ;;
+esac
+"""
+"""An interpreter whose environments are empty, and whose pip only notes what it was asked for."""
+
+
+def test_the_environment_is_told_of_only_when_it_is_made(tmp_path: Path) -> None:
+    for folder in ("scripts", "requirements", "src/stanchion"):
+        (tmp_path / folder).mkdir(parents=True)
+    for name in ("scripts/environment.sh", "pyproject.toml", "src/stanchion/__init__.py"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    for lock in ("build", "runtime", "dev"):
+        (tmp_path / f"requirements/{lock}.txt").write_text(lock)
+    python, ran = tmp_path / "python", tmp_path / "ran"
+    python.write_text(PYTHON.replace("REAL", sys.executable))
+    python.chmod(0o755)
+
+    def told(*locks: str) -> str:
+        """Make the environment, with the locks; return what is said."""
+        ran.write_text("")
+        command = ["bash", "-ec", '. scripts/environment.sh "$@"', "demo.sh", *locks]
+        environment = {**os.environ, "PYTHON": str(python), "PIP_RAN": str(ran)}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        return done.stderr
+
+    made = "demo.sh: making the environment in .dev/venv ({}; about half a minute) ...\n"
+    assert told("runtime") == made.format("once")
+    assert "requirements/runtime.txt" in ran.read_text()
+    assert told("runtime") == ran.read_text() == ""
+    assert told("runtime", "dev") == "demo.sh: adding to the environment in .dev/venv: dev ...\n"
+    assert "requirements/dev.txt" in ran.read_text()
+    for locks in (("runtime",), ("runtime", "dev")):
+        assert told(*locks) == ran.read_text() == ""
+    (tmp_path / "requirements/dev.txt").write_text("changed")
+    assert told("runtime", "dev") == made.format("again: it is not what the locks name")
+    assert told("runtime", "dev") == ""
+
+
 def test_a_taken_port_is_advised_as_the_script_is_called(tmp_path: Path) -> None:
     """`stanchion dev` is not what was typed, and not on the person's PATH."""
     (tmp_path / "src").symlink_to(ROOT / "src")
