@@ -59,3 +59,16 @@ def test_its_examples_of_headers_are_what_comes(backend: Backend) -> None:
             assert "next" in listed.links
             documented = examples(paths[path]["get"], 200)
             assert shape(listed.headers["Link"]) == shape(documented["Link"].replace("limit=50", "limit=1"))
+
+
+@pytest.mark.slow
+def test_it_says_how_to_sign_in(backend: Backend) -> None:
+    with backend.client() as caller:
+        document = caller.get("/openapi.json").json()
+        caller.post("/api/users", **SENT["/api/users"])
+        body = {name: value for name, value in SENT["/api/users"]["json"].items() if name != "name"}
+        key = caller.post("/api/keys", json=body).json()["key"]
+        assert caller.get("/api/users/me", headers={"X-API-Key": key}).json()["email"] == EMAIL
+    assert document["paths"]["/api/keys"]["post"]["summary"].startswith("Sign in")
+    for said in (document["info"], document["paths"]["/api/users"]["post"]):
+        assert re.search(r"sign in[:\w ]* `POST /api/keys`", said["description"])

@@ -24,11 +24,12 @@ app = FastAPI(
     title="Todo API",
     version="1.0.0",
     description="Todos, users and API keys. Press **Authorize** and paste a key: `API_KEY` from `.env`, "
-    "or your own from `POST /api/keys`. Then open an operation and press **Try it out**.",
+    "or your own: sign up with `POST /api/users`, and sign in with `POST /api/keys`. Then open an operation "
+    "and press **Try it out**.",
     openapi_tags=[
         {"name": "todos", "description": "Your todos; the service key's belong to no user."},
-        {"name": "users", "description": "Sign up, and who you are."},
-        {"name": "keys", "description": "API keys: get one for your email and password, list, revoke."},
+        {"name": "users", "description": "Sign up, and see who you are."},
+        {"name": "keys", "description": "Sign in, which gives you an API key; list yours, revoke one."},
         {"name": "actions", "description": "What takes longer than a request, in the background."},
         {"name": "files", "description": "What an action is to read, and what one has made."},
         {"name": "stream", "description": "Server-Sent Events."},

@@ -1,4 +1,4 @@
-"""/api/keys: get an API key for your email and password, list yours, revoke one."""
+"""/api/keys: sign in, which gives you an API key; list yours, revoke one."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -47,13 +47,16 @@ KeyId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The key's id.", exa
 @router.post(
     "",
     status_code=201,
-    summary="Create a key",
+    summary="Sign in: get a key",
     responses=responses(WrongCredentialsError, TooManyRequestsError),
 )
 async def create_key(
     body: KeyCreate, request: Request, response: Response, session: SessionDep
 ) -> KeyCreated:
-    """Create a key of yours. It is shown in this answer and never again."""
+    """Sign in with your email and password. The answer has a new API key of yours, shown this once.
+
+    Send it as `X-API-Key`. To sign out, revoke it.
+    """
     response.headers["Cache-Control"] = "no-store"
     email = email_key(body.email)
     address = request.client.host if request.client else "unknown"

@@ -35,7 +35,7 @@ class EmailTakenError(ConflictError):
 async def create_user(
     body: UserCreate, request: Request, response: Response, session: SessionDep
 ) -> UserResponse:
-    """Make an account. Then `POST /api/keys` gives you a key."""
+    """Make an account. Then sign in: `POST /api/keys` gives you a key."""
     await sign_up_limit.attempt(address=request.client.host if request.client else "unknown", email="")
     user = User(
         email=body.email,
