@@ -195,7 +195,8 @@ def test_the_extra_is_missing(call: Call, monkeypatch: pytest.MonkeyPatch) -> No
     said = call("check")
     expected = (
         "The gate needs more (jinja2, ruff): install it with its extra, best in an environment of its own: "
-        'pip install "path/to/stanchion[check]".\n'
+        'pip install "path/to/stanchion[check]"; or, in what `stanchion init` made: '
+        'pip install -e ".[check]".\n'
     )
     assert (said.status, said.out, said.err) == (2, "", expected)
 

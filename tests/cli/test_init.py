@@ -1,5 +1,6 @@
 """`stanchion init`: what it prints, and where it refuses."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,28 +9,41 @@ import pytest
 from typer.testing import CliRunner
 
 from stanchion.cli.commands import app
-from stanchion.scaffold import Origin
+from stanchion.scaffold import Installation, Origin
 
 WHEEL = Origin("0.3.0", "file:///srv/stanchion.whl")
 
 
+WHOLE = " This environment has all that it needs."
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder, and an environment that is not active and lacks what the tests of a project need."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    monkeypatch.setenv("PATH", os.defpath)
     monkeypatch.setattr(Origin, "installed", lambda: WHEEL)
+    monkeypatch.setattr(Installation, "is_whole", False)
     return tmp_path
 
 
-def lines(*arguments: str) -> list[str]:
+@pytest.fixture
+def whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same, where nothing is lacking."""
+    monkeypatch.setattr(Installation, "is_whole", True)
+    return folder
+
+
+def lines(*arguments: str, whole: str = "") -> list[str]:
     """Run the command, and return the lines that it says to type."""
     result = CliRunner().invoke(app, ["init", *arguments], catch_exceptions=False)
     assert result.exit_code == 0
     said, _, rest = result.stdout.partition("\n\n")
-    assert said.endswith("is made, with its first API_KEY in .env. Next:")
+    assert said.endswith(f"is made, with its first API_KEY in .env.{whole} Next:")
     typed, _, where = rest.partition("\n\n")
     assert where == (
-        f"It takes Stanchion from {Origin.installed().url}: where that is not, "
+        f"`pytest` runs its tests.\n\nIt takes Stanchion from {Origin.installed().url}: where that is not, "
         "name another in pyproject.toml and requirements.txt.\n"
     )
     assert all(line.startswith("    ") for line in typed.splitlines())
@@ -52,6 +66,29 @@ def test_in_an_active_environment(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert lines("shop") == ["cd shop", 'pip install -e ".[dev]"', "stanchion dev"]
     monkeypatch.setattr(Origin, "installed", lambda: Origin("0.3.0", "file:///src", editable=True))
     assert lines("other")[1].startswith("python3 -m venv .venv && ")
+
+
+def test_in_an_environment_that_has_all_there_is_nothing_to_install(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Installation, "is_on_path", True)
+    assert lines("shop", whole=WHOLE) == ["cd shop", "stanchion dev"]
+    monkeypatch.setattr(Origin, "installed", lambda: Origin("0.3.0", "file:///src", editable=True))
+    assert lines("other", whole=WHOLE) == ["cd other", "stanchion dev"]
+
+
+def test_in_an_environment_that_has_all_and_is_not_active(
+    whole: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Installation(whole / "shop/.venv", whole / "shop/.venv/bin")
+    monkeypatch.setattr(Installation, "running", lambda: own)
+    own.scripts.mkdir(parents=True)
+    (own.prefix / "pyvenv.cfg").touch()
+    (own.scripts / "activate").touch()
+    assert lines("shop", whole=WHOLE) == ["cd shop", ". .venv/bin/activate", "stanchion dev"]
+    assert lines("other", whole=WHOLE)[1] == f". {own.scripts}/activate"
+    (own.scripts / "activate").unlink()  # nothing would make its commands known
+    assert lines("third")[1].startswith("python3 -m venv .venv && ")
 
 
 def test_in_the_current_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

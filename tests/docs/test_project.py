@@ -111,28 +111,30 @@ def test_the_wheel_holds_the_sources_and_nothing_that_ran(wheel: Path) -> None:
     assert (script.external_attr >> 16) & stat.S_IXUSR
 
 
+def typed(heading: str) -> list[str]:
+    """Return the lines of the first shell block below a heading of README.md."""
+    text = (REPOSITORY / "README.md").read_text()
+    return text.partition(f"\n## {heading}\n")[2].partition("```sh\n")[2].partition("```")[0].splitlines()
+
+
 @pytest.fixture(scope="module")
 def shop(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], str]:
-    """A project made and installed by the lines that `init` prints: folder, environment, the last line."""
+    """A project made by the lines of README.md, of a wheel: folder, environment, the line that serves."""
     home = tmp_path_factory.mktemp("home")
-    run(sys.executable, "-m", "venv", home / "env", cwd=home)
-    environment = clean_environment(home / "env")
-    run("pip", "install", "-q", "--no-compile", wheel, cwd=home, environment=environment)
-    printed = run("stanchion", "init", "shop", cwd=home, environment=environment)
-    cd, install, serve = [line.strip() for line in printed.splitlines() if line.startswith("    ")]
-    assert (cd, serve) == ("cd shop", "stanchion dev")
-    line = f"{cd} && {install}"
-    run("/bin/sh", "-c", line, cwd=home, environment=environment | {"PIP_NO_COMPILE": "1"})
-    return home / "shop", environment, serve
-
-
-def test_it_depends_on_the_wheel(shop: tuple[Path, dict[str, str], str], wheel: Path) -> None:
-    folder, environment, _ = shop
-    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
-    assert project["dependencies"] == [f"stanchion[postgres] @ {wheel.as_uri()}"]
-    run("pip", "check", cwd=folder, environment=environment)
-    # The pins agree with each other, and with the wheel.
-    run("pip", "install", "-q", "--dry-run", "-r", "requirements.txt", cwd=folder, environment=environment)
+    install, init, serve = typed("Own one")
+    assert install.count('".[dev]"') == 1
+    install = install.replace('".[dev]"', f'-q "{wheel}[dev]"')
+    (home / "clone").mkdir()
+    lines = f"{install} && {init} && stanchion --version && pwd"
+    environment = clean_environment() | {"PIP_NO_COMPILE": "1"}
+    printed = run("/bin/sh", "-ec", lines, cwd=home / "clone", environment=environment)
+    assert "shop is made, with its first API_KEY in .env. This environment has all that it needs." in printed
+    said = [line.strip() for line in printed.splitlines() if line.startswith("    ")]
+    assert said == ["cd ../shop", "stanchion dev"]
+    assert init.endswith(f" && {said[0]}")
+    assert serve.startswith(said[1])
+    assert printed.splitlines()[-1] == str(home / "shop")
+    return home / "shop", clean_environment(home / "shop/.venv"), said[1]
 
 
 @pytest.mark.postgres
@@ -167,3 +169,18 @@ def test_it_serves(shop: tuple[Path, dict[str, str], str]) -> None:
     checked = run("stanchion", "migrate", "--check", cwd=folder, environment=environment)
     assert checked == "The schema is current, and the models agree with it.\n"
     assert stat.S_IMODE((folder / ".env").stat().st_mode) == 0o600
+
+
+def test_it_depends_on_the_wheel(shop: tuple[Path, dict[str, str], str], wheel: Path) -> None:
+    """What it says of itself gives the same Stanchion, and the gate: last, since it installs."""
+    folder, environment, _ = shop
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    assert project["dependencies"] == [f"stanchion[postgres] @ {wheel.as_uri()}"]
+    install = ["pip", "install", "-q", "--no-compile", "-e", ".[dev,check]"]
+    run(*install, cwd=folder, environment=environment)
+    run("pip", "check", cwd=folder, environment=environment)
+    assert "stanchion check" in (folder / "README.md").read_text()
+    page = run("stanchion", "check", "--fail-on", "never", cwd=folder, environment=environment)
+    assert "0 proven, 0 suspected" in page
+    # The pins agree with each other, and with the wheel.
+    run("pip", "install", "-q", "--dry-run", "-r", "requirements.txt", cwd=folder, environment=environment)

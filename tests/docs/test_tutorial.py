@@ -41,6 +41,9 @@ class Terminal:
         if any(line.startswith(words) for words in ELSEWHERE):
             return
         match shlex.split(line):
+            case ["stanchion", "init", name, "&&", *after]:
+                self.type(f"stanchion init {name}")
+                self.type(shlex.join(after))
             case ["cd", where]:
                 self.folder /= where
             case [".", file]:

@@ -75,6 +75,7 @@ def test_the_name_and_the_origin(tmp_path: Path) -> None:
     assert project["name"] == "Corner-Shop.2"
     assert project["dependencies"] == [f"stanchion[postgres] @ {WHEEL.url}"]
     assert project["optional-dependencies"]["dev"] == [f"stanchion[dev] @ {WHEEL.url}"]
+    assert project["optional-dependencies"]["check"] == [f"stanchion[check] @ {WHEEL.url}"]
     pins = (folder / "requirements.txt").read_text().splitlines()
     assert pins[0] == project["dependencies"][0]
     assert not [pin for pin in pins[1:] if "==" not in pin]
@@ -93,6 +94,21 @@ def test_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert tree(tmp_path / "shop") == {*FILES, ".env"}
     assert (tmp_path / "shop").stat().st_ino == inode
     assert {path.name for path in tmp_path.iterdir()} == {"shop"}
+
+
+def test_around_its_own_environment(tmp_path: Path) -> None:
+    own = tmp_path / "shop/.venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(own)], check=True, timeout=60)
+    create(tmp_path / "shop")
+    assert (own / "bin/python").exists()
+    made = {name for name in tree(tmp_path / "shop") if not name.startswith(".venv/")}
+    assert made == {*FILES, ".env"}
+
+
+def test_a_folder_that_is_only_called_like_an_environment(tmp_path: Path) -> None:
+    (tmp_path / "shop/.venv").mkdir(parents=True)
+    with pytest.raises(ScaffoldError, match="is not empty: choose"):
+        create(tmp_path / "shop")
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,8 @@ def check(
     if missing := [name for name in _NEEDED if find_spec(name) is None]:
         raise Failure(
             f"The gate needs more ({', '.join(missing)}): install it with its extra, "
-            'best in an environment of its own: pip install "path/to/stanchion[check]".',
+            'best in an environment of its own: pip install "path/to/stanchion[check]"; '
+            'or, in what `stanchion init` made: pip install -e ".[check]".',
             status=_NOT_CHECKED,
         )
     if rule:

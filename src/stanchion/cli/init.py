@@ -2,16 +2,14 @@
 
 import os
 import shlex
-import sys
 from enum import StrEnum
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from stanchion.cli.failure import Failure
-from stanchion.scaffold import Origin, Project, ScaffoldError
+from stanchion.scaffold import Installation, Origin, Project, ScaffoldError
 from stanchion.secret import new_key
 
 
@@ -33,9 +31,13 @@ def init(
         project.create(api_key=new_key())
     except ScaffoldError as exc:
         raise Failure(str(exc)) from exc
-    typer.echo(f"{project.name} is made, with its first API_KEY in .env. Next:\n")
-    for line in _next_lines(project, name):
+    here = Installation.running()
+    steps = _steps(project, here)
+    whole = "" if steps is None else " This environment has all that it needs."
+    typer.echo(f"{project.name} is made, with its first API_KEY in .env.{whole} Next:\n")
+    for line in _next_lines(project, name, [_install_line(origin, here)] if steps is None else steps):
         typer.echo(f"    {line}")
+    typer.echo("\n`pytest` runs its tests.")
     if origin.url.startswith("file:"):
         typer.echo(
             f"\nIt takes Stanchion from {origin.url}: where that is not, "
@@ -43,25 +45,34 @@ def init(
         )
 
 
-def _next_lines(project: Project, typed: str) -> list[str]:
+def _next_lines(project: Project, typed: str, steps: list[str]) -> list[str]:
     lines = []
     if project.folder != Path.cwd():
         lines.append(f"cd {shlex.quote(typed)}")
-    lines.append(_install_line(project.origin))
+    lines += steps
     if project.database_url.startswith("postgresql:"):
         lines.append(f"createdb -h localhost {project.name}")
     lines.append("stanchion dev")
     return lines
 
 
-def _install_line(origin: Origin) -> str:
+def _steps(project: Project, here: Installation) -> list[str] | None:
+    """Return how to come to use this environment; None where the project needs what it has not."""
+    if not here.is_whole:
+        return None
+    if here.is_on_path:
+        return []
+    activation = here.activation(project.folder)
+    return [activation] if activation else None
+
+
+def _install_line(origin: Origin, here: Installation) -> str:
     """Return how to install the project: where `stanchion` runs if that is the active environment.
 
     pip would replace an editable Stanchion by a copy: whoever works on Stanchion gets a new environment.
     """
     install = 'pip install -e ".[dev]"'
-    active = os.environ.get("VIRTUAL_ENV") == sys.prefix and find_spec("pip") is not None
-    if active and not origin.editable:
+    if here.takes_packages and not origin.editable:
         return install
     activate = r".venv\Scripts\activate" if os.name == "nt" else ". .venv/bin/activate"
     return f"python3 -m venv .venv && {activate} && {install}"

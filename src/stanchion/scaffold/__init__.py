@@ -5,7 +5,8 @@ the command is quick.
 """
 
 from stanchion.scaffold.errors import ScaffoldError
+from stanchion.scaffold.installation import Installation
 from stanchion.scaffold.origin import Origin
 from stanchion.scaffold.project import Project
 
-__all__ = ["Origin", "Project", "ScaffoldError"]
+__all__ = ["Installation", "Origin", "Project", "ScaffoldError"]

@@ -43,7 +43,7 @@ class Project:
     def create(self, *, api_key: str) -> None:
         """Write the files and a `.env` with this key: all, or nothing. Raises ScaffoldError.
 
-        The folder is new, or there and empty.
+        The folder is new, or there and empty but for an environment, `.venv`.
         """
         with _refusing(self.folder), self._staging() as staging:
             for file in FILES:
@@ -62,7 +62,7 @@ class Project:
         return content.encode()
 
     def _literals(self) -> Mapping[str, Mapping[str, str]]:
-        run, dev = self.origin.requirement("postgres"), self.origin.requirement("dev")
+        run, dev, check = map(self.origin.requirement, ("postgres", "dev", "check"))
         return {
             ".env.example": {"sqlite:///./todo.db": self.database_url},
             "README.md": {"# todo-backend\n": f"# {self.name}\n"},
@@ -70,6 +70,7 @@ class Project:
                 '"todo-backend"': f'"{self.name}"',
                 '"stanchion[postgres]"': f'"{run}"',
                 '"stanchion[dev]"': f'"{dev}"',
+                '"stanchion[check]"': f'"{check}"',
             },
             "requirements.txt": {"stanchion[postgres]\n": f"{run}\n"},
         }
@@ -112,12 +113,17 @@ def _check_name(name: str) -> None:
 
 def _check_folder(folder: Path) -> None:
     if folder.is_dir():
-        if any(folder.iterdir()):
+        if not all(map(_is_environment, folder.iterdir())):
             raise ScaffoldError(f"{folder} is not empty: choose another name, or an empty folder.")
     elif os.path.lexists(folder):
         raise ScaffoldError(f"{folder} is there already, and is no folder: choose another name.")
     elif not folder.parent.is_dir():
         raise ScaffoldError(f"{folder.parent} is no folder: make it first, or choose another place.")
+
+
+def _is_environment(path: Path) -> bool:
+    """Tell whether it is the project's own environment, which may be made before the project."""
+    return path.name == ".venv" and (path / "pyvenv.cfg").is_file()
 
 
 def _needed() -> set[str]:
