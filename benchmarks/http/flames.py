@@ -41,7 +41,11 @@ LAYERS: Mapping[str, Sequence[str]] = {
         "stanchion/errors/",
         "structlog/",
     ),
-    "a connection out of the pool: SQLAlchemy": ("sqlalchemy/", "stanchion/database/liveness.py"),
+    "a connection out of the pool: SQLAlchemy": (
+        "sqlalchemy/",
+        "stanchion/database/lending.py",
+        "stanchion/database/liveness.py",
+    ),
     "the statement: asyncpg": ("asyncpg/",),
     "the validation of a body: Pydantic": ("pydantic/",),
     "the resource: stanchion.resource, stanchion.database": ("stanchion/",),

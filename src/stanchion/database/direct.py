@@ -11,7 +11,7 @@ import anyio
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from stanchion.database.failures import (
@@ -21,6 +21,7 @@ from stanchion.database.failures import (
     translated,
 )
 from stanchion.database.group_writer import GroupWriter
+from stanchion.database.lending import LendingPool, Loan
 from stanchion.database.loop_reader import LoopReader
 from stanchion.database.ready import Ready
 from stanchion.database.turns import Turns
@@ -37,16 +38,15 @@ class Direct:
     here: whoever asked, asks again in a session, which knows what it means.
     """
 
-    def __init__(self, engine: AsyncEngine, url: URL, turns: Turns) -> None:
+    def __init__(self, engine: AsyncEngine, reader: AsyncEngine, url: URL, turns: Turns) -> None:
         self._engine = engine.sync_engine
-        self._reader = engine
+        self._reader = reader
         self._is_sqlite = url.get_backend_name() == "sqlite"
         self._loop_reader = LoopReader(url) if self._is_sqlite else None
         self._group_writer = GroupWriter(url, turns) if self._is_sqlite else None
         self._limits: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
         self._refusals, self._gives_up = _errors(self._is_sqlite)
-        # What listens by now is ours, and SQLAlchemy's for options of the engine.
-        self._connecting = len(self._engine.dispatch.engine_connect)
+        # What listens by now is ours.
         self._preparing = self._count_preparing()
 
     @property
@@ -119,7 +119,7 @@ class Direct:
             or listened.after_cursor_execute
             or listened.before_execute
             or listened.after_execute
-            or len(listened.engine_connect) != self._connecting
+            or listened.engine_connect
             # Of ours there is one on SQLite alone, which begins; another may prepare the transaction.
             or (listened.begin and not self._is_sqlite)
         )
@@ -135,15 +135,21 @@ class Direct:
     async def _pooled(self, sql: str, parameters: Sequence[Any], *, writing: bool = False) -> Rows | None:
         # More than the pool keeps would be opened, and closed when they come back: to wait is shorter.
         limit = self._limit()
-        try:
-            async with asyncio.timeout(self._patience if limit.locked() else None):  # a timer costs time too
-                await limit.acquire()
-        except TimeoutError as exc:
-            raise DatabaseBusyError from exc
+        if limit.locked():
+            await self._wait(limit)
+        else:
+            await limit.acquire()
         try:
             return await self._on_connection(sql, parameters, writing=writing)
         finally:
             limit.release()
+
+    async def _wait(self, limit: asyncio.Semaphore) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await limit.acquire()
+        except TimeoutError as exc:
+            raise DatabaseBusyError from exc
 
     @property
     def _patience(self) -> float | None:
@@ -163,8 +169,7 @@ class Direct:
     async def _on_connection(
         self, sql: str, parameters: Sequence[Any], *, writing: bool = False
     ) -> Rows | None:
-        with translated():
-            connection = await greenlet_spawn(self._engine.pool.connect)
+        connection = await self._taken()
         driver: Any = connection.driver_connection
         busy: DatabaseBusyError | None = None
         try:
@@ -182,15 +187,26 @@ class Direct:
             rows = None
             if (busy := busy_of_driver(exc)) is not None:
                 busy.__cause__ = exc
-        except BaseException:  # also a cancellation: nobody knows what the connection is in
+        except asyncio.CancelledError:
+            await _cut_off(connection)
+            raise
+        except BaseException:  # nobody knows what the connection is in
             connection.invalidate()
             raise
-        # Where those of sessions have filled the pool, this one is closed, which takes a greenlet and time.
-        with anyio.CancelScope(shield=True):
-            await greenlet_spawn(connection.close)
+        if not (isinstance(connection, Loan) and connection.give_back()):
+            # Where those of sessions have filled the pool, this one is closed, which takes time.
+            with anyio.CancelScope(shield=True):
+                await greenlet_spawn(connection.close)
         if busy is not None:
             raise busy
         return rows
+
+    async def _taken(self) -> Loan | PoolProxiedConnection:
+        pool = self._engine.pool
+        if isinstance(pool, LendingPool) and (loan := pool.lend()) is not None:
+            return loan
+        with translated():
+            return await greenlet_spawn(pool.connect)
 
     async def _told(self, sql: str, parameters: Sequence[Any]) -> Rows | None:
         try:
@@ -198,6 +214,14 @@ class Direct:
                 return (await connection.exec_driver_sql(sql, tuple(parameters))).all()
         except DBAPIError:
             return None
+
+
+async def _cut_off(connection: Loan | PoolProxiedConnection) -> None:
+    """End a connection whose statement nobody waits for any more: the database is told, and stops."""
+    # A task of its own: who is cancelled once may be cancelled again, and its place would be lost.
+    ending = asyncio.create_task(greenlet_spawn(connection.invalidate))
+    with anyio.CancelScope(shield=True):
+        await asyncio.shield(ending)
 
 
 def _written(steps: Sequence[Ready], values: Mapping[str, Any], connection: sqlite3.Connection) -> Rows:

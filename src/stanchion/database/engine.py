@@ -16,6 +16,7 @@ from starlette.requests import HTTPConnection
 from stanchion.database import liveness, sqlite, wakes
 from stanchion.database.direct import Direct
 from stanchion.database.failures import DatabaseUnavailableError, is_transient, translated, unify
+from stanchion.database.lending import if_proven
 from stanchion.database.retries import SESSIONS, pause
 from stanchion.database.schema import heads, is_current, known
 from stanchion.database.session import RequestSession
@@ -58,14 +59,12 @@ class Database:
         self.url: URL = parse(url)
         self._heads, self._known = (heads(app_dir), known(app_dir)) if app_dir else ({}, {})
         turns = Turns()
-        self.engine: AsyncEngine = _create_engine(self.url, pool_size, turns).execution_options(
-            **{wakes.SILENT: not notify}
-        )
+        self.engine: AsyncEngine = _create_engine(self.url, pool_size, turns, {wakes.SILENT: not notify})
         self._background: set[asyncio.Task[None]] = set()
         self.wakes = wakes.Wakes(_listen(self.url, notify))
         # The same pool; the options let each database refuse a write.
         self._reader = self.engine.execution_options(**{sqlite.READ_ONLY: True}, postgresql_readonly=True)
-        self.direct = Direct(self._reader, self.url, turns)
+        self.direct = Direct(self.engine, self._reader, self.url, turns)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -185,8 +184,9 @@ class Database:
                     await session.close()
 
 
-def _create_engine(url: URL, pool_size: int, turns: Turns) -> AsyncEngine:
+def _create_engine(url: URL, pool_size: int, turns: Turns, execution: dict[str, Any]) -> AsyncEngine:
     options: dict[str, Any] = {
+        "execution_options": execution,
         "pool_size": pool_size,
         "max_overflow": pool_size,
         "pool_timeout": _POOL_TIMEOUT,
@@ -197,7 +197,10 @@ def _create_engine(url: URL, pool_size: int, turns: Turns) -> AsyncEngine:
         engine = sqlite.create_engine(url, turns, **options)
     else:
         engine = create_async_engine(
-            "postgresql+asyncpg://", async_creator=_postgresql_connector(url), **options
+            "postgresql+asyncpg://",
+            async_creator=_postgresql_connector(url),
+            poolclass=if_proven(liveness.WatchedPool),
+            **options,
         )
         liveness.watch(engine.sync_engine)
     event.listen(engine.sync_engine, "handle_error", unify)

@@ -13,6 +13,7 @@ from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from stanchion.database.lending import LendingPool, if_proven
 from stanchion.database.turns import Turns
 
 READ_ONLY = "stanchion_read_only"
@@ -25,7 +26,7 @@ def create_engine(url: URL, turns: Turns, **options: Any) -> AsyncEngine:
     """Return an engine that begins with BEGIN IMMEDIATE in its turn, or with BEGIN where READ_ONLY is set."""
     # isolation_level=None: sqlite3 begins nothing by itself.
     arguments = {"timeout": BUSY_TIMEOUT, "isolation_level": None, "async_creator_fn": _connect}
-    engine = create_async_engine(url, connect_args=arguments, **options)
+    engine = create_async_engine(url, connect_args=arguments, poolclass=if_proven(LendingPool), **options)
     event.listen(engine.sync_engine, "connect", _connected)
     event.listen(engine.sync_engine, "begin", partial(_begin, turns))
     return engine
