@@ -3,7 +3,11 @@
 import asyncio
 import logging
 import select
+import socket
+import time
 from collections.abc import AsyncIterator
+from itertools import chain
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -272,7 +276,9 @@ async def test_one_that_is_too_many_when_it_comes_back_is_closed(
     assert len(closed) == 1
 
 
-async def test_it_is_disposed_of_while_one_is_lent(database: Database, closed: list[object]) -> None:
+async def test_it_is_disposed_of_while_one_is_lent(
+    database: Database, closed: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
     before = pool_of(database)
     statement = long(database)
     await taken(database, 1)
@@ -281,6 +287,7 @@ async def test_it_is_disposed_of_while_one_is_lent(database: Database, closed: l
     assert closed == []
     await statement
     assert len(closed) == 1
+    assert caplog.text == ""
     assert await fetch(database, "SELECT 7") == 7
 
 
@@ -314,7 +321,11 @@ async def test_one_that_is_lost_while_it_lies_idle(on_postgresql: Database, othe
     own = await fetch(on_postgresql, _OWN_PID)
     await fetch(other, f"SELECT pg_terminate_backend({own})")
     assert not await is_open(other, own)
+    await asyncio.sleep(0.05)
+    pairs = [socket.socketpair() for _ in range(8)]  # one of them has the number of its socket now
     assert await on_postgresql.direct.write([Ready("SELECT 7", ())], {}) == [(7,)]
+    for one in chain.from_iterable(pairs):
+        one.close()
 
 
 @pytest.mark.postgres
@@ -332,10 +343,12 @@ async def test_one_that_lay_idle_for_long_is_asked(
     on_postgresql: Database, pings: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = await fetch(on_postgresql, _OWN_PID)
-    assert pings == []
-    monkeypatch.setattr(liveness, "_IDLE", -1)
-    assert await fetch(on_postgresql, _OWN_PID) == own
-    assert len(pings) == 1
+    now = time.monotonic()
+    monkeypatch.setattr(liveness, "time", SimpleNamespace(monotonic=lambda: now))
+    for seconds, asked in ((9, 0), (9, 0), (11, 1), (9, 1)):
+        now += seconds
+        assert await fetch(on_postgresql, _OWN_PID) == own
+        assert len(pings) == asked
 
 
 async def test_where_the_socket_cannot_be_looked_at_each_is_asked(
