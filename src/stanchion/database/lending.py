@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import sqlalchemy
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
-from sqlalchemy.util.queue import Empty
+from sqlalchemy.util.queue import Empty, Full
 
 PROVEN_ON = ("2.1",)
 """The SQLAlchemy versions whose insides, those that a subclass of a pool meets, are known here."""
@@ -47,9 +47,12 @@ class LendingPool(AsyncAdaptedQueuePool):
 
     def takes_back(self, entry: ConnectionPoolEntry) -> bool:
         """Take one back to lie idle, or tell that it is too many: to close it takes a greenlet."""
-        if self._is_replaced or self._pool.full():
+        if self._is_replaced:
             return False
-        self._do_return_conn(entry)
+        try:
+            self._pool.put_nowait(entry)
+        except Full:
+            return False
         return True
 
     def is_sure(self, entry: ConnectionPoolEntry) -> bool:
