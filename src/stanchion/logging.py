@@ -5,6 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from functools import cached_property
 from io import StringIO
 from typing import Any, Literal, TextIO
 
@@ -31,6 +32,19 @@ _SECRET_VALUES = re.compile(
 )
 """An API key of ours, and of a URL the user, the password (also with a raw `@`) and the ticket, anywhere."""
 
+_SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+_PROCESSORS: list[Processor] = [
+    structlog.stdlib.filter_by_level,
+    *_SHARED,
+    structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+]
+"""One list for good: a logger that is bound keeps it, and `structlog.testing` puts its own into it."""
+
 access_log = structlog.stdlib.get_logger("stanchion.access")
 """Where each request leaves its line."""
 
@@ -41,12 +55,6 @@ def configure(*, format: Format = "auto", level: str = "INFO") -> None:
     `json` is one object a line, `console` is for reading, `auto` is console where standard
     error is a terminal. Calling it again replaces what it did.
     """
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
     readable = format == "console" or (format == "auto" and sys.stderr.isatty())
     last: list[Processor] = (
         [
@@ -59,11 +67,7 @@ def configure(*, format: Format = "auto", level: str = "INFO") -> None:
         else [structlog.processors.format_exc_info, redact, structlog.processors.JSONRenderer(default=str)]
     )
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=_PROCESSORS,
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
@@ -71,7 +75,7 @@ def configure(*, format: Format = "auto", level: str = "INFO") -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(), _drop_colours],
+            foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder(), _drop_colours],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
@@ -101,6 +105,11 @@ class RequestLogMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
+    @cached_property
+    def _log(self) -> Any:
+        """The access log as it is configured when the first request comes: to bind it costs time."""
+        return access_log.bind()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
@@ -121,7 +130,7 @@ class RequestLogMiddleware:
             await self.app(scope, receive, note)
         finally:
             duration = (time.perf_counter() - started) * 1000
-            access_log.info(
+            self._log.info(
                 "request",
                 method=scope["method"],
                 route=route_template(scope),

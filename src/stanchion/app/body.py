@@ -1,7 +1,6 @@
 """The limit on the size of a request body."""
 
 from fastapi.routing import iter_route_contexts
-from starlette.datastructures import Headers
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
@@ -35,9 +34,11 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
 
     @staticmethod
     def _announced(scope: Scope) -> int:
-        text = Headers(scope=scope).get("content-length", "")
-        # Of more digits Python makes no int; 20 are more than any limit.
-        return int(text.lstrip("0")[:20] or 0) if text.isascii() and text.isdigit() else 0
+        for name, value in scope["headers"]:
+            if name == b"content-length":
+                # Of more digits Python makes no int; 20 are more than any limit.
+                return int(value.lstrip(b"0")[:20] or 0) if value.isdigit() else 0
+        return 0
 
 
 def _own_limit(scope: Scope) -> int:
