@@ -1,4 +1,4 @@
-"""Runs FastAPI's own tests with compiled routes in place of its own: each must end as it does without.
+"""Runs FastAPI's own tests with compiled routes in place of its own, matched once: each ends as without.
 
 The sdist of the pinned FastAPI comes from the package registry, as do the packages that its tests need
 (requirements/suite.txt); they get an environment of their own, .dev/suite. All of its tests are run twice,

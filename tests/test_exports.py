@@ -84,7 +84,7 @@ NAMES = {
         "refuse_unknown",
     },
     "stanchion.resource": {"MEDIA_TYPES", "Access", "FileFormat", "Resource"},
-    "stanchion.routing": {"PROVEN_ON", "CompiledRoute", "Surveyed", "survey"},
+    "stanchion.routing": {"PROVEN_ON", "CompiledRoute", "Surveyed", "match_once", "survey"},
     "stanchion.security": {
         "ApiKey",
         "Caller",

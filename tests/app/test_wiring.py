@@ -2,14 +2,18 @@
 
 import json
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx2
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
 
 from stanchion import Database, Settings, install
 from stanchion.errors import NotFoundError
+from stanchion.place import place
+from stanchion.routing import CompiledRoute
+from stanchion.routing.shortcut import Shortcut
 from stanchion.secret import new_key
 from stanchion.testing import client
 
@@ -133,6 +137,27 @@ async def test_a_key_in_a_header_needs_no_credentials() -> None:
 
 async def test_docs_are_local() -> None:
     assert "https://" not in (await ask("GET", "/docs")).text
+
+
+async def test_a_compiled_route_is_matched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether its router is included before `install` or after it."""
+    router = APIRouter(route_class=CompiledRoute)
+
+    @router.get("/compiled")
+    async def compiled(request: Request) -> str:
+        return str(getattr(place(request.scope), "path", None))
+
+    app = FastAPI()
+    app.include_router(router, prefix="/before")
+    install(app, Settings.load(DATABASE_URL="sqlite:///./app.db", API_KEY=KEY))
+    app.include_router(router, prefix="/after")
+    shortcut = app.router.middleware_stack
+    assert isinstance(shortcut, Shortcut)
+    own = AsyncMock()
+    monkeypatch.setattr(shortcut, "_app", own)
+    for path in ("/before/compiled", "/after/compiled"):
+        assert (await ask("GET", path, app)).json() == path
+    own.assert_not_awaited()
 
 
 async def test_the_log_level_comes_from_the_settings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,7 @@ class Asked:
     query: str = ""
     headers: Sequence[tuple[str, str]] = ()
     body: bytes | None = None
+    root_path: str = ""
 
     @classmethod
     def json(cls, value: Any, *, path: str = "/", method: str = "POST", **headers: str) -> "Asked":
@@ -91,7 +92,7 @@ class Twins:
 
     async def ask(self, asked: Asked) -> Answered:
         """Return what both answer; fails where they do not answer alike."""
-        own, compiled = [await _answer(self.apps[kind], asked, self.told[kind]) for kind in self.told]
+        own, compiled = [await answer(self.apps[kind], asked, self.told[kind]) for kind in self.told]
         assert compiled == own, asked
         return compiled
 
@@ -103,7 +104,8 @@ class Twins:
         return answered
 
 
-async def _answer(app: FastAPI, asked: Asked, told: Told) -> Answered:
+async def answer(app: FastAPI, asked: Asked, told: Told) -> Answered:
+    """Return what an app answers; what it tells meanwhile is appended to the list."""
     told.clear()
     answered = Answered()
     scope = {
@@ -114,7 +116,7 @@ async def _answer(app: FastAPI, asked: Asked, told: Told) -> Answered:
         "path": asked.path,
         "raw_path": asked.path.encode(),
         "query_string": asked.query.encode(),
-        "root_path": "",
+        "root_path": asked.root_path,
         "scheme": "http",
         "server": ("test", 80),
         "client": ("test", 1),

@@ -18,6 +18,7 @@ from stanchion.app.worker import embed_worker
 from stanchion.database import Database
 from stanchion.errors import handle_errors
 from stanchion.jobs import Jobs
+from stanchion.routing import match_once
 from stanchion.settings import Settings
 from stanchion.signing import sign_with
 
@@ -81,6 +82,7 @@ def install(
     answer_both_slashes(app)
     serve_docs(app)
     add_health(app, database)
+    match_once(app)
     freeze_heap(app)
     if jobs is not None:
         app.state.jobs = jobs

@@ -9,6 +9,7 @@ dependency is called) is planned once. All that Stanchion knows of that handler 
 """
 
 from stanchion.routing.route import CompiledRoute, Surveyed, survey
+from stanchion.routing.shortcut import match_once
 from stanchion.routing.versions import PROVEN_ON
 
-__all__ = ["PROVEN_ON", "CompiledRoute", "Surveyed", "survey"]
+__all__ = ["PROVEN_ON", "CompiledRoute", "Surveyed", "match_once", "survey"]

@@ -83,6 +83,11 @@ def survey(app: FastAPI | APIRouter) -> Iterator[Surveyed]:
             yield Surveyed(context.path or "", frozenset(context.methods or ()), reason)
 
 
+def is_planned(place: Any) -> bool:
+    """Tell whether there is a plan of a route, or of a place where it is included."""
+    return unproven() is None and isinstance(getattr(place, _OUTCOME, None), Plan)
+
+
 def _reason(place: Any) -> str | None:
     if reason := unproven():
         return reason

@@ -1,4 +1,5 @@
-"""Makes compiled routes the default of FastAPI in each Python that finds this folder on its path.
+"""Makes compiled routes the default of FastAPI in each Python that finds this folder on its path, and has its
+apps match them once.
 
 FastAPI's tests start processes of their own; a plugin of pytest would not reach these.
 """
@@ -12,7 +13,7 @@ from types import ModuleType
 
 
 class Then(Loader):
-    """Loads FastAPI as it would be loaded, and then has its routers make compiled routes."""
+    """Loads FastAPI as it would be loaded, and then changes its routers and apps."""
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
@@ -22,9 +23,10 @@ class Then(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self.loader.exec_module(module)
+        from fastapi import FastAPI
         from fastapi.routing import APIRouter
 
-        from stanchion.routing import CompiledRoute
+        from stanchion.routing import CompiledRoute, match_once
 
         class Route(CompiledRoute):
             """Has the name that FastAPI's tests look for."""
@@ -33,6 +35,14 @@ class Then(Loader):
         defaults = APIRouter.__init__.__kwdefaults__
         assert defaults is not None
         defaults["route_class"] = Route
+        setup = FastAPI.setup
+
+        def set_up(app: FastAPI) -> None:
+            """What an app does last when it is made."""
+            setup(app)
+            match_once(app)
+
+        FastAPI.setup = set_up  # type: ignore[method-assign] # for FastAPI's own tests alone
 
 
 class Finder(MetaPathFinder):
