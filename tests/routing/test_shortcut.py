@@ -290,6 +290,20 @@ async def test_routes_that_change_while_it_serves() -> None:
     assert not await watched.takes("/a", 404)
 
 
+async def test_routes_that_are_put_into_a_router_by_hand() -> None:
+    """FastAPI sees them in the app's own router, and of an included one those that are routers."""
+    tree = Tree.of([Include([A], [""])])
+    requests = [Asked(path=path) for path in ("/a", "/b", "/c")]
+    more = Tree.of([Include([Operation("/c", GET, "compiled")], [""]), B])
+    for router in reversed(tree.routers):
+        for request in requests:
+            await both(tree, request)
+        router.routes.extend(more.app.routes)
+        for request in requests:
+            await both(tree, request)
+    assert (await answer(tree.app, requests[2], tree.told)).status == 200
+
+
 async def test_a_route_in_the_place_of_one_that_is_equal() -> None:
     """Starlette's routes are equal where their path, endpoint and methods are."""
     watched = Watched()

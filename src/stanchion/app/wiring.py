@@ -56,10 +56,10 @@ def install(
     end of event streams when the process is told to stop; every error as an RFC 9457 problem; answers
     to a key that no cache shares; a limit on the size of bodies; CORS for the origins in the settings;
     the request's id and the access log. Adds `/health`, with a database `/health/ready`, and `/docs`
-    and `/redoc` from local files; answers a path with and without its last slash. Sets up logging for
-    the process, and keeps the garbage collector from what the start has made. With `jobs`, which
-    `stanchion worker` finds as `app.state.jobs`, a worker runs between the app's start-up and its
-    shutdown where JOBS_WORKER says so, as under `stanchion dev` and `run`.
+    and `/redoc` from local files; answers a path with and without its last slash, and finds compiled
+    routes at once. Sets up logging for the process, and keeps the garbage collector from what the start
+    has made. With `jobs`, which `stanchion worker` finds as `app.state.jobs`, a worker runs between the
+    app's start-up and its shutdown where JOBS_WORKER says so, as under `stanchion dev` and `run`.
     """
     logging.configure(format=settings.LOG_FORMAT, level=settings.LOG_LEVEL)
     sign_with(app, settings.signing_secret)

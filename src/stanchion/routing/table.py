@@ -72,12 +72,21 @@ class _Node:
             node.at.append(candidate)
             node.add(candidate)
 
+    def trim(self) -> None:
+        """Take away what comes after the last compiled route: FastAPI finds it as well without us."""
+        for candidates in (self.at, self.under):
+            while candidates and candidates[-1].route is None:
+                candidates.pop()
+        for node in self.below.values():
+            node.trim()
+
 
 class Table:
     """What may answer, as the tree of routers was when this was made."""
 
     def __init__(self, router: APIRouter) -> None:
-        self._seen = [(one, one._routes_version, list(one.routes)) for one in _routers(router)]
+        self._router, self._routes = router, list(router.routes)
+        self._seen = [(one, one._routes_version, len(one.routes)) for one in _routers(router)]
         self._root = _Node()
         candidates = list(_candidates(router))
         self._depth = max((len(one.begin) for one in candidates), default=0)
@@ -87,17 +96,21 @@ class Table:
                 node.at.append(candidate)
             else:
                 node.add(candidate)
+        self._root.trim()
 
     def is_current(self) -> bool:
-        """Tell whether each router of the tree still has the routes that it had."""
-        for router, version, routes in self._seen:
-            now = router.routes
-            if router._routes_version != version or len(now) != len(routes) or not all(map(is_, now, routes)):
+        """Tell whether FastAPI would find the tree as it was.
+
+        It asks the app's own routes one by one, whoever put them there; of what is put into an included router
+        it sees only what raises the router's version, and routers.
+        """
+        for router, version, count in self._seen:
+            if router._routes_version != version or len(router.routes) != count:
                 return False
-        return True
+        return all(map(is_, self._router.routes, self._routes))
 
     def near(self, path: str) -> list[Candidate]:
-        """Return what may match the path, in the order in which FastAPI asks. Nothing else matches it."""
+        """Return what may match the path, as FastAPI asks for it: up to the last compiled route."""
         node = self._root
         # A regex that ends in `$` takes one line feed more.
         for part in path.removesuffix("\n").split("/", self._depth):

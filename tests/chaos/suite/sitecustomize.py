@@ -42,7 +42,7 @@ class Then(Loader):
             setup(app)
             match_once(app)
 
-        FastAPI.setup = set_up  # type: ignore[method-assign] # for FastAPI's own tests alone
+        FastAPI.setup = set_up  # type: ignore[assignment, method-assign] # for FastAPI's own tests alone
 
 
 class Finder(MetaPathFinder):
