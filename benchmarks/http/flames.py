@@ -31,7 +31,12 @@ _RATE = 250
 
 LAYERS: Mapping[str, Sequence[str]] = {
     "the server: uvicorn, uvloop, httptools": ("uvicorn/", "stanchion/cli/"),
-    "FastAPI and Starlette: which route it is": ("fastapi/routing.py", "starlette/routing.py"),
+    "FastAPI and Starlette: which route it is": (
+        "fastapi/routing.py",
+        "starlette/routing.py",
+        "stanchion/routing/shortcut.py",
+        "stanchion/routing/table.py",
+    ),
     "FastAPI and Starlette: all else": ("fastapi/", "starlette/"),
     "the signature: stanchion.routing": ("stanchion/routing/",),
     "the key: stanchion.security": ("stanchion/security/",),

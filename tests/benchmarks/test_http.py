@@ -190,18 +190,21 @@ def test_a_sample_is_its_innermost_layers() -> None:
     lines = [
         "run (uvicorn/server.py:1);app (fastapi/routing.py:2);one (stanchion/resource/reader.py:3) 3",
         "run (uvicorn/server.py:1);app (fastapi/routing.py:2);enter (contextlib.py:9) 2",
+        "run (uvicorn/server.py:1);near (stanchion/routing/table.py:4);split (x.py:1) 1",
+        "run (uvicorn/server.py:1);handle (stanchion/routing/plan.py:4) 1",
         "main (asyncio/runners.py:1) 1",
         "fetch (asyncpg/connection.py:5) 4",
     ]
     found = flames.by_layer(lines)
     assert dict(found) == {
         "the resource: stanchion.resource, stanchion.database": 3,
-        "FastAPI and Starlette: which route it is": 2,
+        "FastAPI and Starlette: which route it is": 3,
+        "the signature: stanchion.routing": 1,
         "the server: uvicorn, uvloop, httptools": 1,
         "the statement: asyncpg": 4,
     }
     table = flames.shares({"get": found})
-    assert "| the statement: asyncpg | 40% |" in table
+    assert "| the statement: asyncpg | 33% |" in table
     assert table.count("\n") == len(flames.LAYERS) + 1
 
 

@@ -25,11 +25,11 @@ pytestmark = pytest.mark.anyio
 
 async def both(tree: Tree, asked: Asked) -> None:
     """Ask the app in FastAPI's own way, and by the shortcut."""
-    router = tree.app.router
-    ways = (router.app, Shortcut(router))
+    routers = [app.router for app in (tree.app, *tree.mounted)]
     answers = []
-    for way in ways:
-        router.middleware_stack = way
+    for way in (lambda router: router.app, Shortcut):
+        for router in routers:
+            router.middleware_stack = way(router)
         answers.append(await answer(tree.app, asked, tree.told))
     assert answers[1] == answers[0]
 
@@ -82,6 +82,7 @@ A, B, ANY = (Operation(path, GET, "compiled") for path in ("/a", "/b", "/{x}"))
         ([Include([Operation("/a", GET, "odd"), B], ["/b", ""])], Asked(path="/b", query="odd")),
         ([Include([Include([A], ["/a"], limits=True), ANY], [""])], Asked(path="/a/a")),
         ([Include([Mount([B], "/a"), ANY], ["", "/b"])], Asked(path="/b/a/b")),
+        ([Include([Mount([Operation("/b", GET, "odd")], "/a")], [""])], Asked(path="/a/b", query="odd")),
         ([A], Asked(path="/r/a", root_path="/r")),
         ([A], Asked(path="/r", root_path="/r")),
     ],

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from tests.routing.twins import Told
 
 from stanchion.place import place
-from stanchion.routing import CompiledRoute, match_once
+from stanchion.routing import CompiledRoute
 
 
 class Fussy(Convertor[str]):
@@ -156,11 +156,12 @@ class Tree:
     app: FastAPI
     told: Told = field(default_factory=list)
     routers: list[APIRouter] = field(default_factory=list)
+    mounted: list[FastAPI] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=itertools.count)
 
     @classmethod
     def of(cls, parts: Sequence[Any], **options: Any) -> "Tree":
-        """Declare the parts in an app that does not match once, but whose mounted apps do."""
+        """Declare the parts in an app, and in those that are mounted in it."""
         tree = cls(FastAPI(openapi_url=None, **options))
         tree.routers.append(tree.app.router)
         for part in parts:
@@ -197,7 +198,7 @@ class Tree:
         app = FastAPI(openapi_url=None)
         for part in one.parts:
             self.add(part, app.router)
-        match_once(app)
+        self.mounted.append(app)
         return app
 
     def _starlette(self, one: Mount) -> Starlette:

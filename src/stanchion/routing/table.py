@@ -101,8 +101,8 @@ class Table:
     def is_current(self) -> bool:
         """Tell whether FastAPI would find the tree as it was.
 
-        It asks the app's own routes one by one, whoever put them there; of what is put into an included router
-        it sees only what raises the router's version, and routers.
+        It asks the app's own routes one by one, whoever put them there; of what is put into an included
+        router it sees only what raises the version, and routers.
         """
         for router, version, count in self._seen:
             if router._routes_version != version or len(router.routes) != count:
