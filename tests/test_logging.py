@@ -17,6 +17,7 @@ from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
+from starlette.types import Receive, Scope, Send
 
 from stanchion.errors import NotFoundError, handle_errors
 from stanchion.logging import Format, configure, log_requests
@@ -215,6 +216,18 @@ async def test_a_path_that_no_route_answers_is_logged_as_it_is(app: FastAPI, cap
     first, second = lines(capsys)
     assert (first["route"], first["status"]) == ("/nope", 404)
     assert first["request_id"] != second["request_id"]
+
+
+@pytest.mark.anyio
+async def test_an_app_that_sends_no_headers_gets_its_id(app: FastAPI) -> None:
+    async def bare(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body"})
+
+    app.mount("/bare", bare)
+    async with client(app) as caller:
+        response = await caller.get("/bare/", headers={"X-Request-ID": "abc-1"})
+    assert (response.status_code, response.headers["X-Request-ID"]) == (200, "abc-1")
 
 
 def test_a_websocket_is_left_alone(app: FastAPI, capsys: Capture) -> None:

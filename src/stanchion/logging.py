@@ -122,6 +122,7 @@ class RequestLogMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message.setdefault("headers", [])  # ASGI lets an app leave them out
                 MutableHeaders(scope=message)["X-Request-ID"] = identity
             await send(message)
 

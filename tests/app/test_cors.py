@@ -80,6 +80,8 @@ async def test_other_requests(caller: httpx2.AsyncClient) -> None:
     assert (simple.json(), simple.headers["Access-Control-Allow-Origin"]) == ("hello", OURS)
     stranger = await caller.get("/", headers={"Origin": "http://elsewhere.example"})
     assert "Access-Control-Allow-Origin" not in stranger.headers
+    nobody = await caller.get("/")
+    assert (nobody.json(), nobody.headers["Vary"]) == ("hello", "Origin")
 
 
 def test_a_websocket_is_left_alone(app: FastAPI) -> None:

@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel
+from starlette.types import Receive, Scope, Send
 
 from stanchion import Database, Settings, install
 from stanchion.errors import NotFoundError
@@ -158,6 +159,20 @@ async def test_a_compiled_route_is_matched_once(monkeypatch: pytest.MonkeyPatch)
     for path in ("/before/compiled", "/after/compiled"):
         assert (await ask("GET", path, app)).json() == path
     own.assert_not_awaited()
+
+
+@pytest.mark.parametrize("sent", [{}, OURS, {"X-API-Key": KEY}])
+async def test_a_mounted_app_may_send_no_headers(sent: dict[str, str]) -> None:
+    async def bare(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"bare"})
+
+    app = backend()
+    app.mount("/bare", bare)
+    response = await ask("GET", "/bare/", app, headers=sent)
+    assert (response.status_code, response.text) == (200, "bare")
+    assert response.headers["X-Request-ID"]
+    assert response.headers["Vary"].endswith("Origin")
 
 
 async def test_the_log_level_comes_from_the_settings(capsys: pytest.CaptureFixture[str]) -> None:

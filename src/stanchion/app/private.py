@@ -25,6 +25,7 @@ class PrivateMiddleware:
 
         async def private(message: Message) -> None:
             if message["type"] == "http.response.start":
+                message.setdefault("headers", [])  # ASGI lets an app leave them out
                 headers = MutableHeaders(scope=message)
                 headers.setdefault("Cache-Control", "private, no-cache")
                 headers.add_vary_header(_VARIES)
