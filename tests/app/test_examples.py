@@ -155,3 +155,14 @@ def test_links_are_of_the_pages_that_there_are() -> None:
         '</v1/cursors?limit=20>; rel="first", </v1/cursors?limit=20&cursor='
     )
     assert link("/v1/limits") is link("/v1/all") is link("/v1/search", "post") is None
+
+
+def test_a_parameter_that_is_a_reference_is_left_alone() -> None:
+    router = APIRouter()
+    extra = {"parameters": [{"$ref": "#/components/parameters/Tenant"}]}
+
+    @router.get("/offsets", responses={200: headers("Link")}, openapi_extra=extra)
+    def offsets(page: Annotated[Page, Query()]) -> list[Shown]:
+        raise NotImplementedError
+
+    assert examples(router, "get", "/v1/offsets")["Link"].startswith("</v1/offsets?limit=50&offset=0>")

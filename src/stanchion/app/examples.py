@@ -33,7 +33,7 @@ def place_examples(document: Document) -> None:
 def _link(document: Document, path: str, operation: Operation, status: str) -> str | None:
     """Return the links of a list's first page, by the kind of pages that its parameters tell of."""
     own = _filled(path, operation)
-    query = {one["name"]: one for one in operation.get("parameters", ()) if one["in"] == "query"}
+    query = {one["name"]: one for one in _parameters(operation, "query")}
     limit = query.get("limit", {}).get("schema", {}).get("default")
     if own is None or limit is None:
         return None
@@ -76,13 +76,16 @@ def _shown(document: Document, response: Any, parameter: str) -> dict[str, Any]:
 def _filled(path: str, operation: Operation, known: Mapping[str, Any] | None = None) -> str | None:
     """Return a path with examples in the place of its parameters; None where one has none."""
     values = {
-        one["name"]: value
-        for one in operation.get("parameters", ())
-        if one["in"] == "path" and (value := _example(one)) is not None
+        one["name"]: value for one in _parameters(operation, "path") if (value := _example(one)) is not None
     } | dict(known or {})
     if any(name not in values for name in _PARAMETER.findall(path)):
         return None
     return _PARAMETER.sub(lambda found: quote(str(values[found[1]]), safe=""), path)
+
+
+def _parameters(operation: Operation, place: str) -> list[Mapping[str, Any]]:
+    """Return the parameters in a place; none that is a reference, which `openapi_extra` may have added."""
+    return [one for one in operation.get("parameters", ()) if one.get("in") == place]
 
 
 def _example(parameter: Mapping[str, Any]) -> Any:
