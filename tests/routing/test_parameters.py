@@ -40,6 +40,12 @@ class Open(BaseModel):
     limit: int = 1
 
 
+class Needed(BaseModel):
+    first: int
+    second: int
+    third: int
+
+
 class Named(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
@@ -115,6 +121,10 @@ async def opened(q: Annotated[Open, Query()]) -> Any:
     return shown(q=q)
 
 
+async def needed(q: Annotated[Needed, Query()]) -> Any:
+    return shown(q=q)
+
+
 async def named(q: Annotated[Named, Query()]) -> Any:
     return shown(q=q)
 
@@ -186,7 +196,19 @@ async def mixed(number: int, item: Item, q: Annotated[Listed, Query()], a: Annot
 
 
 Endpoints = list[Callable[..., Any]]
-IN_URL: Endpoints = [query, choices, encoded, checked, listed, closed, opened, named, perhaps, perhaps_open]
+IN_URL: Endpoints = [
+    query,
+    choices,
+    encoded,
+    checked,
+    listed,
+    closed,
+    opened,
+    needed,
+    named,
+    perhaps,
+    perhaps_open,
+]
 IN_HEADERS: Endpoints = [header, signed, cookie, cookies, cookie_list]
 IN_BODY: Endpoints = [body, either, embedded, several, raw, anything]
 ALL: Endpoints = [path, narrow, *IN_URL, *IN_HEADERS, *IN_BODY, mixed]
@@ -236,6 +258,10 @@ def test_all_are_compiled() -> None:
         ("/closed?limit=20&more=1&more=2", 422),
         ("/opened?limit=2&more=1&more=2&other=", 200),
         ("/opened?limit=", 422),
+        (
+            "/needed?third=3&first=1",
+            422,
+        ),  # what is missing is told with what was sent, in the order of fields
         ("/named?pageSize=2", 200),
         ("/named?page_size=2", 200),
         ("/named?page_size=x", 422),

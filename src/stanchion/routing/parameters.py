@@ -174,6 +174,8 @@ def _model_reader(field: ModelField, model: type[BaseModel]) -> Reader:
             get = getters.get(name)
             if get is not None and (value := get(received)) is not Undefined:
                 sent[name] = value
+        if len(sent) > 1:  # an error shows its input, and a validator may read it, in the order of the fields
+            sent = {name: sent[name] for name in names if name in sent}
         if not known.issuperset(received):
             sent.update(_get_multidict_extras(received, set(known)))
         given = not nullable or not known.isdisjoint(received) or (greedy and bool(sent))
