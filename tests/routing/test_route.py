@@ -207,6 +207,27 @@ async def test_overrides_that_are_set_after_the_start() -> None:
         await twins.ask(Asked(query="number=x"))
 
 
+async def test_overrides_that_a_dependency_sets() -> None:
+    """The next dependency of the same request is asked for in them, added or put in the place of the old."""
+
+    async def name() -> str:
+        return "own"
+
+    def declare(router: APIRouter, told: Told) -> None:
+        async def setting(request: Request, how: str) -> None:
+            if how == "add":
+                request.app.dependency_overrides[name] = lambda: "added"
+            else:
+                request.app.dependency_overrides = {name: lambda: "put"}
+
+        @router.get("/", dependencies=[Depends(setting)])
+        async def root(name: Annotated[str, Depends(name)]) -> str:
+            return name
+
+    for how, expected in (("add", "added"), ("put", "put")):
+        assert (await Twins(declare).same(Asked(query=f"how={how}"))).json() == expected
+
+
 async def test_an_override_that_yields_and_reads_the_body() -> None:
     """The body is read as the path operation declares it, whatever its dependencies become."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any
 
 from anyio import CancelScope
@@ -32,22 +32,29 @@ from stanchion.routing.parameters import Arguments, Errors, Reader, body_readers
 from stanchion.stack import FUNCTION_STACK, REQUEST_STACK
 
 _CLEANUP_SCOPES = "fastapi_async_cleanup_scopes"
+_NOBODY = SimpleNamespace(dependency_overrides={})
 
 
 class Work:
     """What one request's dependencies have come to: their values by slot, the errors, what they share."""
 
-    __slots__ = ("background", "body", "errors", "overrides", "request", "response", "solved")
+    __slots__ = ("background", "body", "errors", "provider", "request", "response", "solved")
 
     def __init__(self, request: Request, provider: Any = None, body: Any = Undefined) -> None:
-        """`provider` is what has the `dependency_overrides`, an app; each dependency looks at them."""
+        """`provider` is what has the `dependency_overrides`, an app."""
         self.request = request
-        self.overrides: dict[Any, Any] = provider.dependency_overrides if provider else {}
+        self.provider = provider or _NOBODY
         self.body = body
         self.errors: Errors = []
         self.solved: dict[int, Any] = {}
         self.background: StarletteBackgroundTasks | None = None
         self.response: Response | None = None
+
+    @property
+    def overrides(self) -> dict[Any, Any]:
+        """What overrides dependencies by now: one of them may set what overrides the next."""
+        overrides: dict[Any, Any] = self.provider.dependency_overrides
+        return overrides
 
     def shared_background(self) -> StarletteBackgroundTasks:
         """Return the tasks that run after the response."""
@@ -182,7 +189,8 @@ class Dependency:
     async def solve(self, work: Work, arguments: Arguments) -> None:
         """Put the dependency's value into the arguments of what depends on it, unless its own are wrong."""
         name, slot, solved = self._name, self._slot, work.solved
-        function = self._override(work.overrides) if work.overrides else self.function
+        overrides = work.overrides
+        function = self._override(overrides) if overrides else self.function
         errors = len(work.errors)
         signature, own = function.signature, {}
         if signature.dependencies:
