@@ -1,6 +1,7 @@
 """A list's order and its cursors: every row once, forward and back, while others come and go."""
 
 import asyncio
+import tracemalloc
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,8 @@ from stanchion.database import BigID, Database, UTCDateTime
 from stanchion.errors import handle_errors
 from stanchion.filtering import Filters
 from stanchion.pagination import Listing, Selection
+from stanchion.pagination.cursor import bound
+from stanchion.pagination.sorting import Sorting
 from stanchion.signing import sign_with
 from stanchion.testing import client
 
@@ -303,3 +306,18 @@ def test_an_order_that_is_not_declared_names_those_that_are(served: Served, sort
         assert error["msg"].startswith(f"Cannot be sorted by '{name}': name one of id, ")
 
     served.run(work)
+
+
+def test_memory_keeps_nothing_long_that_was_sent() -> None:
+    sorting = Sorting(Row, ["number"])
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for times in range(1, 101):
+            order = sorting.order("id," * (3_000 + times))
+            bound("listed_rows", order, {"note": "n" * (10_000 + times)})
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept - before < 100_000
+    assert sorting.order("number") is sorting.order("number")

@@ -19,6 +19,8 @@ LONGEST = 4096
 _PURPOSE = "cursor"
 _MOST = 1024
 """Bytes of a place: two cursors are in a page's Link, and a proxy may have 4 KiB for a response's headers."""
+_LONGEST_KEPT = 200
+"""Characters of filters whose hash is kept: a client may send any number, which memory would hold."""
 
 
 class CursorError(InvalidError):
@@ -93,15 +95,16 @@ class Cursor:
 
 def bound(table: str, order: Order, filters: Mapping[str, Any]) -> str:
     """Return what tells one list from another: the table, the order and the filters, as a short hash."""
-    return _bound(
-        table, order.text, json.dumps(filters, sort_keys=True, separators=(",", ":")) if filters else "{}"
-    )
+    text = json.dumps(filters, sort_keys=True, separators=(",", ":")) if filters else "{}"
+    return (_kept if len(text) <= _LONGEST_KEPT else _bound)(table, order.text, text)
 
 
-@lru_cache(1000)
 def _bound(table: str, order: str, filters: str) -> str:
     content = f"[{json.dumps(table)},{json.dumps(order)},{filters}]"
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+_kept = lru_cache(1000)(_bound)
 
 
 def _encoded(content: Sequence[Any]) -> bytes:

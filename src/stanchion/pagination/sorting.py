@@ -30,6 +30,8 @@ from stanchion.database.columns import Kept, python_type
 
 _MOST_ORDERS = 1000
 """That are kept of one list: of many columns there are many orders."""
+_LONGEST_KEPT = 200
+"""Characters of an order that is kept: a client may send any number, which memory would hold."""
 _AnyDecimal = Annotated[Decimal, Field(allow_inf_nan=True)]
 
 
@@ -174,12 +176,7 @@ class Sorting:
             self._keys[name] = Key.of(model, name)
         self.default = self._primary.name
         self.default = self._order(default).text
-        self.order = lru_cache(_MOST_ORDERS)(self._order)
-        """Returns the order that `-created_at,title` stands for, with the primary key at its end.
-
-        Nothing stands for the default. A column that is named again changes nothing. Raises ValueError for
-        one that is not declared.
-        """
+        self._kept = lru_cache(_MOST_ORDERS)(self._order)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -210,7 +207,15 @@ class Sorting:
                 )
         return text
 
-    def _order(self, text: str = "") -> Order:
+    def order(self, text: str = "") -> Order:
+        """Return the order that `-created_at,title` stands for, with the primary key at its end.
+
+        Nothing stands for the default. A column that is named again changes nothing. Raises ValueError for
+        one that is not declared.
+        """
+        return self._kept(text) if len(text) <= _LONGEST_KEPT else self._order(text)
+
+    def _order(self, text: str) -> Order:
         found: dict[str, Key] = {}
         for part in filter(None, (text or self.default).split(",")):
             name = part.removeprefix("-")
