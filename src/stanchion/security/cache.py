@@ -23,7 +23,7 @@ class Cache(Generic[Found]):
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._found: dict[Hashable, tuple[float, Found]] = {}
-        self._renewed: set[Hashable] = set()
+        self._sought: set[Hashable] = set()
         """What is looked for right now."""
         self._cleared = 0
         _caches.add(self)
@@ -33,15 +33,15 @@ class Cache(Generic[Found]):
         began = time.monotonic()
         until, known = self._found.get(name, (0.0, None))
         # One of many looks again a little before its time: else all of them would, at once, after it.
-        is_late = began > until - self._seconds * _LATE and name not in self._renewed
+        is_late = began > until - self._seconds * _LATE and name not in self._sought
         if known is not None and began < until and not is_late:
             return known
         cleared = self._cleared
-        self._renewed.add(name)
+        self._sought.add(name)
         try:
             found = await look()
         finally:
-            self._renewed.discard(name)
+            self._sought.discard(name)
         if found is None:
             self._found.pop(name, None)
         # What was read before it changed must not be kept after that was told.
