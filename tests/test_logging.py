@@ -18,6 +18,7 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from starlette.types import Receive, Scope, Send
+from structlog.testing import LogCapture
 
 from stanchion.errors import NotFoundError, handle_errors
 from stanchion.logging import Format, configure, log_requests
@@ -216,6 +217,17 @@ async def test_a_path_that_no_route_answers_is_logged_as_it_is(app: FastAPI, cap
     first, second = lines(capsys)
     assert (first["route"], first["status"]) == ("/nope", 404)
     assert first["request_id"] != second["request_id"]
+
+
+@pytest.mark.anyio
+async def test_who_configures_structlog_later_has_the_line_too(app: FastAPI) -> None:
+    configure(format="json")
+    captured = LogCapture()
+    async with client(app) as caller:
+        await caller.get("/nope")
+        structlog.configure(processors=[captured])
+        await caller.get("/later")
+    assert [line["route"] for line in captured.entries if line["event"] == "request"] == ["/later"]
 
 
 @pytest.mark.anyio

@@ -5,7 +5,6 @@ import re
 import sys
 import time
 from collections.abc import Mapping
-from functools import cached_property
 from io import StringIO
 from typing import Any, Literal, TextIO
 
@@ -43,7 +42,7 @@ _PROCESSORS: list[Processor] = [
     *_SHARED,
     structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
 ]
-"""One list for good: a logger that is bound keeps it, and `structlog.testing` puts its own into it."""
+"""One list for good: a logger that is bound keeps it, and `structlog.testing.capture_logs` changes it."""
 
 access_log = structlog.stdlib.get_logger("stanchion.access")
 """Where each request leaves its line."""
@@ -104,11 +103,15 @@ class RequestLogMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
+        self._bound: tuple[Any, Any] = (None, None)
 
-    @cached_property
+    @property
     def _log(self) -> Any:
-        """The access log as it is configured when the first request comes: to bind it costs time."""
-        return access_log.bind()
+        """The access log, bound again where structlog was configured anew: to bind it costs time."""
+        processors = structlog.get_config()["processors"]
+        if self._bound[0] is not processors:
+            self._bound = (processors, access_log.bind())
+        return self._bound[1]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
