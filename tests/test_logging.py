@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 from typing import Any
 
 import httpx2
@@ -17,11 +18,11 @@ from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import LogCapture
 
 from stanchion.errors import NotFoundError, handle_errors
-from stanchion.logging import Format, configure, log_requests
+from stanchion.logging import Format, RequestLogMiddleware, configure, log_requests
 from stanchion.secret import new_key
 from stanchion.testing import client
 
@@ -240,6 +241,22 @@ async def test_an_app_that_sends_no_headers_gets_its_id(app: FastAPI) -> None:
     async with client(app) as caller:
         response = await caller.get("/bare/", headers={"X-Request-ID": "abc-1"})
     assert (response.status_code, response.headers["X-Request-ID"]) == (200, "abc-1")
+
+
+def test_a_request_that_is_thrown_away_ends_in_peace() -> None:
+    async def waits(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0)
+
+    async def never() -> Any:
+        raise AssertionError("nobody asks")
+
+    async def nowhere(_: Message) -> None:
+        raise AssertionError("nobody answers")
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    request = RequestLogMiddleware(waits)(scope, never, nowhere)
+    copy_context().run(request.send, None)
+    request.close()  # in another context than it began in
 
 
 def test_a_websocket_is_left_alone(app: FastAPI, capsys: Capture) -> None:

@@ -5,6 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from io import StringIO
 from typing import Any, Literal, TextIO
 
@@ -141,7 +142,8 @@ class RequestLogMiddleware:
                 status=status or 500,
                 duration_ms=round(duration, 2),
             )
-            structlog.contextvars.reset_contextvars(**before)
+            with suppress(ValueError):  # what is thrown away unfinished is closed in another context
+                structlog.contextvars.reset_contextvars(**before)
 
 
 def route_template(scope: Scope) -> str:

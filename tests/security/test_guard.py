@@ -374,6 +374,25 @@ async def test_of_many_one_looks_again_before_the_time_is_over(monkeypatch: pyte
     assert await cache.get("key", look) == 4
 
 
+async def test_what_is_remembered_is_good_until_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = [100.0]
+    monkeypatch.setattr("stanchion.security.cache.time", SimpleNamespace(monotonic=lambda: seconds[0]))
+    cache = Cache[int](10)
+
+    async def found() -> int:
+        return 1
+
+    async def away() -> int:
+        raise OSError("the database is away")
+
+    assert await cache.get("key", found) == 1
+    seconds[0] += 9.5
+    assert await cache.get("key", away) == 1
+    seconds[0] += 0.6
+    with pytest.raises(OSError, match="away"):
+        await cache.get("key", away)
+
+
 async def test_a_cache_has_an_end() -> None:
     cache = Cache[int](60)
 

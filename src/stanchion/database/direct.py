@@ -220,8 +220,14 @@ async def _cut_off(connection: Loan | PoolProxiedConnection) -> None:
     """End a connection whose statement nobody waits for any more: the database is told, and stops."""
     # A task of its own: who is cancelled once may be cancelled again, and its place would be lost.
     ending = asyncio.create_task(greenlet_spawn(connection.invalidate))
+    _endings.add(ending)
+    ending.add_done_callback(_endings.discard)
     with anyio.CancelScope(shield=True):
-        await asyncio.shield(ending)
+        await asyncio.wait([ending])  # what a listener raises there is told when the task is gone
+
+
+_endings: set[asyncio.Task[None]] = set()
+"""Those that are not done: the event loop alone would not hold them."""
 
 
 def _written(steps: Sequence[Ready], values: Mapping[str, Any], connection: sqlite3.Connection) -> Rows:

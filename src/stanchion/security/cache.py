@@ -29,7 +29,7 @@ class Cache(Generic[Found]):
         _caches.add(self)
 
     async def get(self, name: Hashable, look: Callable[[], Awaitable[Found | None]]) -> Found | None:
-        """Return what is remembered under this name, else what `look` finds."""
+        """Return what is remembered under this name, else what `look` finds, or raise what it raises."""
         began = time.monotonic()
         until, known = self._found.get(name, (0.0, None))
         # One of many looks again a little before its time: else all of them would, at once, after it.
@@ -40,6 +40,10 @@ class Cache(Generic[Found]):
         self._sought.add(name)
         try:
             found = await look()
+        except Exception:
+            if known is None or began >= until:
+                raise
+            return known  # it is good until its time is over
         finally:
             self._sought.discard(name)
         if found is None:
