@@ -1,6 +1,7 @@
 """The tests' own database, and clients of the app: the service's, and two users'."""
 
 import os
+import re
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,15 +9,24 @@ from pathlib import Path
 import httpx2
 import pytest
 
+import stanchion
 from stanchion.testing import client, prepare
 
 pytest_plugins = ["stanchion.testing.plugin"]
 
+APP = Path(__file__).parents[1]
+
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Settle the environment before any test module imports the app."""
+    """Settle the settings before any test module imports the app: the tests' own, and else the defaults.
+
+    No test reads `.env`, or what the shell has of the settings that `.env.example` lists.
+    """
+    stanchion.Settings.model_config["env_file"] = None
+    for name in re.findall(r"^#?(\w+)=", (APP / ".env.example").read_text(encoding="utf-8"), re.MULTILINE):
+        os.environ.pop(name, None)
     os.environ["SIGN_UP_LIMIT"] = "100000/minute"  # the tests make many users, from one address
-    prepare(session.config, Path(__file__).parents[1])
+    prepare(session.config, APP)
 
 
 @pytest.fixture(scope="session")
