@@ -106,9 +106,13 @@ async def test_a_value_that_is_taken(shop: Served) -> None:
     await order(shop, BOB, number=3)
     taken = await shop.caller.post("/v1/orders", json={"number": 3}, headers=ADA)
     assert taken.status_code == 409
-    assert [one["loc"] for one in taken.json()["errors"]] == [
-        ["body", "number"]
-    ]  # the owner is not theirs to name
+    mine = await order(shop, number=4)
+    changed = await shop.caller.patch(mine, json={"number": 3}, headers=ADA)
+    message = "Another order of yours has this number."
+    for refused in (taken, changed):
+        assert (refused.status_code, refused.json()["detail"]) == (409, message)
+        # The owner is not theirs to name.
+        assert [one["loc"] for one in refused.json()["errors"]] == [["body", "number"]]
 
 
 async def test_a_reference_to_nothing(shop: Served) -> None:

@@ -111,6 +111,7 @@ def test_a_second_run_finds_it(shop: Path) -> None:
             "There is no table 'customers' to refer to: name one of actions, ",
         ),
         ("a" * 30, "", f"{'b' * 30}:int", "is too long for an index"),
+        ("a" * 25, "", f"{'b' * 25}:uuid:unique", "is too long for an index"),
     ],
 )
 def test_names_that_clash(shop: Path, name: str, plural: str, field: str, reason: str) -> None:

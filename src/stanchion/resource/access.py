@@ -24,6 +24,8 @@ class Access(Generic[Row]):
     """Gives the conditions of `where`."""
     values: Mapping[str, Any] = field(default_factory=dict)
     """Columns of a new row that are filled here: the owner, and those of `values`. No client sets them."""
+    owner: str = ""
+    """The one of them that holds whose a row is."""
     changes: Mapping[str, Any] = field(default_factory=dict)
     """Columns that each change fills, whatever the client sends: those of `update_values`."""
     embedded: Mapping[str, "Access[Any]"] = field(default_factory=dict)

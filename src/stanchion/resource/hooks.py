@@ -90,6 +90,7 @@ class Hooks(Generic[Row]):
             caller,
             narrow,
             values,
+            self.owner,
             changes,
             {name: found[f"with_{name}"] for name in self.embedded if f"with_{name}" in found},
         )

@@ -255,7 +255,9 @@ class Writer(Generic[Row]):
     def taken(self, columns: Sequence[str], access: Access[Row]) -> ConflictError:
         """Return the 409 for values that another row has; columns that the server fills are not named."""
         named = [one for one in columns if one not in access.values] or list(columns)
-        message = f"Another {self.table.words} has this {' and '.join(named) or 'value'}."
+        is_theirs = access.owner in columns and access.values[access.owner] is not None
+        another = f"Another {self.table.words}{' of yours' if is_theirs else ''}"
+        message = f"{another} has this {' and '.join(named) or 'value'}."
         errors = [{"loc": ["body", one], "msg": message, "type": "unique"} for one in named]
         return ConflictError(message, "already_exists", errors=errors)
 

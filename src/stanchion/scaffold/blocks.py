@@ -67,7 +67,8 @@ class Blocks:
     def too_long(self) -> list[str]:
         """Return the names of indexes that PostgreSQL would cut off."""
         references = [f"ix_{self.names.many}_{one.name}" for one in self.fields if one.type == "ref"]
-        return [name for name in [*self.indexes, *references] if len(name) > _LONGEST_INDEX]
+        uniques = [f"uq_{self.names.many}_owner_id_{one.name}" for one in self._unique]
+        return [name for name in [*self.indexes, *references, *uniques] if len(name) > _LONGEST_INDEX]
 
     @property
     def defined(self) -> dict[str, set[str]]:
@@ -96,7 +97,7 @@ class Blocks:
         )
         before = re.findall(r"(?:^ {8}Index\(.*\),\n)+", text, re.MULTILINE)
         assert len(before) == 1, "the template's Todo has no indexes, or in two places"
-        text = text.replace(before[0], indexes)
+        text = text.replace(before[0], indexes + self._constraints())
         return "\n\n".join([*(self._enum(one) for one in self.fields if one.type == "enum"), text])
 
     def schemas(self) -> str:
@@ -154,7 +155,8 @@ class Blocks:
             *(("sqlmodel", name) for name in ("Field", "SQLModel")),
             *(("stanchion.database", name) for name in ("BigID", "UTCDateTime", "now")),
         ]
-        return _once([*always, *(one for kind in self.kinds.values() for one in kind.imports)])
+        unique = [("sqlalchemy", name) for name in ("UniqueConstraint", "text") if self._unique]
+        return _once([*always, *unique, *(one for kind in self.kinds.values() for one in kind.imports)])
 
     def schema_imports(self) -> list[Import]:
         """Return what schemas.py has to import."""
@@ -180,6 +182,32 @@ class Blocks:
         """Return a value for the document."""
         return "1" if field.type == "ref" else self.kinds[field].first
 
+    @property
+    def _unique(self) -> list[Field]:
+        return [one for one in self.fields if one.unique]
+
+    def _unowned(self, field: Field) -> str:
+        """Return the name of the index by which a field is unique among the rows without an owner."""
+        return f"uq_{self.names.many}_{field.name}"
+
+    def _constraints(self) -> str:
+        """Return what keeps each unique field so: among the rows of one owner, as nobody sees another's."""
+        lines = [f'UniqueConstraint("owner_id", "{one.name}")' for one in self._unique]
+        where = 'text("owner_id IS NULL")'
+        indexes = [
+            f'Index("{self._unowned(one)}", "{one.name}", unique=True, sqlite_where={where}, '
+            f"postgresql_where={where})"
+            for one in self._unique
+        ]
+        said = "# The service's own have no owner, and NULL is like no other NULL: an index for them."
+        comment = [f"        {said}"] if indexes else []
+        made = [
+            *(laid_out(one, 8, ",") for one in lines),
+            *comment,
+            *(laid_out(one, 8, ",") for one in indexes),
+        ]
+        return "".join(f"{one}\n" for one in made)
+
     def _is_named(self, field: Field) -> bool:
         return bool(self.kinds[field].limits)
 
@@ -203,12 +231,11 @@ class Blocks:
         head = f"{field.name}: {kind.python}{' | None' if field.optional else ''}"
         default = self._default(field)
         given = [f"default={default}"] if default else []
-        unique = ["unique=True"] if field.unique else []
         if kind.column:
-            index = ["index=True"] if field.type == "ref" and not field.unique else []
-            column = [kind.column, f"nullable={field.optional}", *unique, *index]
+            index = ["index=True"] if field.type == "ref" else []
+            column = [kind.column, f"nullable={field.optional}", *index]
             return self._call(f"{head} = Field", [*given, f"sa_column=Column({', '.join(column)})"])
-        arguments = [*given, *kind.options, *unique]
+        arguments = [*given, *kind.options]
         return self._call(f"{head} = Field", arguments) if arguments else f"    {head}"
 
     def _default(self, field: Field) -> str:

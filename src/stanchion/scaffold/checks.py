@@ -79,6 +79,17 @@ async def test_what_is_unique(anyone: httpx2.AsyncClient, ada: Headers, name: st
     assert (again.status_code, again.json()["errors"][0]["loc"]) == (409, ["body", name])
 """
 
+_UNIQUE_FOR_EACH = """\
+{names}
+async def test_somebody_elses_stands_in_nobodys_way(
+    anyone: httpx2.AsyncClient, ada: Headers, bob: Headers,{service} name: str
+) -> None:
+    taken = {{name: (await create(anyone, ada)).json()[name]}}
+    for key, status in {tried}:
+        made = await anyone.post(URL, json=await body(key, **taken), headers=key)
+        assert made.status_code == status
+"""
+
 _REFERENCES = """\
 {names}
 async def test_what_is_referred_to(anyone: httpx2.AsyncClient, ada: Headers, name: str) -> None:
@@ -222,9 +233,11 @@ class Checks:
         if left_out:
             items = ", ".join(f'"{name}": {value}' for name, value in left_out.items())
             yield _LEFT_OUT.format(defaults=laid_out(f"left_out: dict[str, object] = {{{items}}}", 4))
+        unique = [one for one in fields if one.unique]
         for text, chosen in (
             (_EMPTIED, [one for one in fields if one.optional]),
-            (_UNIQUE, [one for one in fields if one.unique]),
+            (_UNIQUE, unique),
+            (self._unique_for_each(), [one for one in unique if one not in self._owned]),
             (_REFERENCES, [one for one in fields if one.type == "ref"]),
             (_NOBODY_ELSES, [one.field for one in self.blocks.references if one.is_guarded]),
             (_FILTERS, list(kinds)),
@@ -232,6 +245,13 @@ class Checks:
             if chosen:
                 yield text.format(names=_each(one.name for one in chosen))
         yield _SORTS.format(names=_each(self.blocks.sorted))
+
+    def _unique_for_each(self) -> str:
+        """Return the test with the service where that can send a body: where it needs no row of a user's."""
+        service, tried = " service: Headers,", "((bob, 201), (bob, 409), (service, 201), (service, 409))"
+        if self._owned:
+            service, tried = "", "((bob, 201), (bob, 409))"
+        return _UNIQUE_FOR_EACH.replace("{service}", service).replace("{tried}", tried)
 
     def _unfit(self) -> str:
         rows = [
