@@ -116,7 +116,7 @@ class Blocks:
         """Return the file for routers/."""
         text = self.renamed(template("routers/todos.py").text)
         for name, columns in (
-            ("filters", [*(one.name for one in self.fields), "created_at", "updated_at"]),
+            ("filters", [*(one.name for one in self.fields), "archived", "created_at", "updated_at"]),
             ("sort", self.sorted),
         ):
             before = re.findall(rf"^    {name}=\[.*\],$", text, re.MULTILINE)

@@ -240,10 +240,10 @@ class Checks:
             (self._unique_for_each(), [one for one in unique if one not in self._owned]),
             (_REFERENCES, [one for one in fields if one.type == "ref"]),
             (_NOBODY_ELSES, [one.field for one in self.blocks.references if one.is_guarded]),
-            (_FILTERS, list(kinds)),
         ):
             if chosen:
                 yield text.format(names=_each(one.name for one in chosen))
+        yield _FILTERS.format(names=_each([*(one.name for one in kinds), "archived"]))
         yield _SORTS.format(names=_each(self.blocks.sorted))
 
     def _unique_for_each(self) -> str:

@@ -85,6 +85,7 @@ async def test_list_filters_and_sorts(anyone: httpx2.AsyncClient, ada: Headers) 
     assert await titles("title__contains=%25") == ["100 % milk"]
     assert await titles("title__in=Milk,Bread&sort=-created_at") == ["Milk", "Bread"]
     assert await titles("status__ne=active") == []
+    assert (await titles("archived=true"), len(await titles("archived=false"))) == ([], 4)
     assert await titles("created_at__lt=2020-01-01T00:00:00Z") == []
 
 
