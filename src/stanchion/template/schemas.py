@@ -128,7 +128,8 @@ class ActionResponse(Schema):
     done: int | None = Field(description="How far it is, or came before it failed, in `unit`.", examples=[3])
     total: int | None = Field(description="Of how many; null until it has begun.", examples=[3])
     unit: Literal["todos", "bytes"] = Field(
-        description="What `done` and `total` count. Of an import each byte twice: checked, and written."
+        description="What `done` and `total` count. `total` is the size of a file that is imported; half of "
+        "it is `done` when all is checked, all when it is written."
     )
     message: str | None = Field(
         description="What it is doing, or was when it failed; null when it is done.", examples=["Writing"]
