@@ -33,8 +33,11 @@ async def check_storage(session: AsyncSession, owner_id: int | None, size: int) 
     owner = select(col(User.id)).where(col(User.id) == owner_id).with_for_update(key_share=True)
     await session.execute(owner)
     stored = await session.scalar(select(func.sum(col(File.size))).where(col(File.owner_id) == owner_id))
-    if int(stored or 0) + size > settings.MAX_STORED_BYTES:
-        raise StorageFullError
+    held, most = int(stored or 0), settings.MAX_STORED_BYTES
+    if held + size > most:
+        raise StorageFullError(
+            f"Your files hold {held} of {most} bytes; {size} more do not fit: delete some."
+        )
 
 
 async def find_file(session: AsyncSession, file_id: int, caller: Caller) -> File | None:

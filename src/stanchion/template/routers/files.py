@@ -38,6 +38,9 @@ class FormError(DomainError):
     default_code = "unsupported_media_type"
 
 
+FULL = StorageFullError("Your files hold 184 of 200 bytes; 46 more do not fit: delete some.")
+"""As the document shows it."""
+
 Content = Annotated[
     bytes,
     Body(
@@ -58,7 +61,7 @@ FileId = Annotated[int, Path(ge=1, le=2**63 - 1, description="The file's id.", e
     "",
     status_code=201,
     summary="Send a file",
-    responses={201: headers("Location"), **responses(FormError, ContentTooLargeError, StorageFullError)},
+    responses={201: headers("Location"), **responses(FormError, ContentTooLargeError, FULL)},
     dependencies=[Depends(idempotency)],
 )
 async def create_file(

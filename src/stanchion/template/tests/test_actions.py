@@ -184,7 +184,7 @@ async def test_an_export_that_would_be_too_much_leaves_no_file(
     before = await kept("files"), await kept("file_parts")
     action = await act(anyone, ada, name="build_export")
     assert (action["status"], action["file_id"]) == ("failed", None)
-    assert action["error"] == "Your files would hold too much in all: delete some."
+    assert action["error"].startswith("Your files hold 0 of 100 bytes; ")
     assert (action["message"], action["done"], action["total"]) == ("Writing", 0, 9)
     assert (await kept("files"), await kept("file_parts")) == before
 
@@ -230,7 +230,7 @@ async def test_what_is_sent_while_an_export_is_built_counts_as_well(
     before = await kept("files"), await kept("file_parts")
     action = await act(anyone, ada, name="build_export")
     assert (action["status"], action["file_id"]) == ("failed", None)
-    assert action["error"] == "Your files would hold too much in all: delete some."
+    assert action["error"].startswith("Your files hold 2000 of 2000 bytes; ")
     assert (await kept("files"), await kept("file_parts")) == (before[0] + 1, before[1] + 1)
 
 

@@ -106,6 +106,7 @@ async def test_a_users_files_hold_so_much_in_all(
         assert sent.status_code == 201
     refused = await anyone.post("/api/files", content=b"x", headers=ada | KIND)
     assert (refused.status_code, refused.json()["error"]) == (413, "storage_full")
+    assert refused.json()["detail"] == "Your files hold 20 of 20 bytes; 1 more do not fit: delete some."
     assert (await anyone.post("/api/files", content=b"x", headers=service | KIND)).status_code == 201
     (full,) = (await anyone.get("/api/files", headers=ada)).json()
     assert (await anyone.delete(f"/api/files/{full['id']}", headers=ada)).status_code == 204
