@@ -1,7 +1,7 @@
 """Every way a request can fail leaves as a problem."""
 
 from collections.abc import AsyncIterator, MutableMapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import httpx2
 import pytest
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, FastAPI, HTTPException, Query, WebSocket
 from fastapi.responses import StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from fastapi.testclient import TestClient
-from pydantic import BaseModel, ConfigDict, Json
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Json, Tag
 
 from stanchion.errors import NotFoundError, UnavailableError, handle_errors
 from stanchion.testing import client
@@ -182,6 +182,50 @@ async def test_a_body_that_is_no_json_is_told_by_the_character(app: FastAPI) -> 
     # An item whose text is to be JSON is a place like any other.
     assert shape(field) == (422, "The request is not valid: body.1.", "validation_failed")
     assert field.json()["errors"][0]["type"] == "json_invalid"
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+
+
+class Dog(BaseModel):
+    kind: Literal["dog", "hound"]
+
+
+def name_of(value: Any) -> str:
+    return str(value.get("kind"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "loc", "msg", "type_"),
+    [
+        ({}, [0, "kind"], "Field required: it tells which of several forms the rest has", "not_found"),
+        ({"kind": "hunter2"}, [0, "kind"], "Input should be 'cat', 'dog' or 'hound'", "invalid"),
+        ({"kind": None}, [0, "kind"], "Input should be 'cat', 'dog' or 'hound'", "invalid"),
+    ],
+)
+async def test_a_form_that_is_not_told_is_a_fault_of_its_field(
+    app: FastAPI, sent: dict[str, Any], loc: list[str | int], msg: str, type_: str
+) -> None:
+    @app.post("/pets")
+    async def keep(pets: list[Annotated[Cat | Dog, Field(discriminator="kind")]]) -> None: ...
+
+    async with client(app) as caller:
+        refused = await caller.post("/pets", json=[sent])
+    assert shape(refused) == (422, "The request is not valid: body.0.kind.", "validation_failed")
+    assert refused.json()["errors"] == [{"loc": ["body", *loc], "msg": msg, "type": f"union_tag_{type_}"}]
+
+
+async def test_a_form_that_a_function_tells_has_no_field(app: FastAPI) -> None:
+    @app.post("/pets")
+    async def keep(
+        pet: Annotated[Annotated[Cat, Tag("cat")] | Annotated[Dog, Tag("dog")], Discriminator(name_of)],
+    ) -> None: ...
+
+    async with client(app) as caller:
+        refused = await caller.post("/pets", json={"kind": "cow"})
+    (error,) = refused.json()["errors"]
+    assert (error["loc"], error["type"]) == (["body"], "union_tag_invalid")
 
 
 async def test_values_json_has_not_stand_in_no_problem(app: FastAPI) -> None:

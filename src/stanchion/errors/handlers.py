@@ -1,6 +1,7 @@
 """The handlers: every way a request can fail, turned into a problem."""
 
 import logging
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ _MOST_ERRORS = 50
 _LONGEST_NAME = 100
 _NO_JSON = "JSON decode error"
 """What FastAPI says of a body that is no JSON; Pydantic has other words for a field that holds none."""
+_FORM = "which of several forms the rest has"
 _NO_BODY = frozenset({204, 205, 304})
 
 log = structlog.stdlib.get_logger("stanchion")
@@ -105,7 +107,22 @@ def _detail(request: Request, item: Mapping[str, Any]) -> dict[str, Any]:
     words = str(item["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, ")
     if loc == ["body"] and kind.endswith("_attributes_type") and not _is_json(request):
         words, kind = "The body is no JSON by its header: send Content-Type: application/json", "content_type"
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        loc, words = _of_tag(loc, words, item.get("ctx", {}))
     return {"loc": loc, "msg": words, "type": kind}
+
+
+def _of_tag(loc: list[str | int], words: str, given: Mapping[str, Any]) -> tuple[list[str | int], str]:
+    """Return the place and the words of a union whose form one field tells, in place of Pydantic's.
+
+    Those name no place, and what was sent. Where a function tells the form, they stay as they are.
+    """
+    field = re.fullmatch(r"'([^']+)'", str(given.get("discriminator", "")))
+    if field is None:
+        return loc, words
+    before, _, last = str(given.get("expected_tags", "")).rpartition(", ")
+    allowed = f"{before} or {last}" if before else last
+    return [*loc, field[1]], f"Input should be {allowed}" if allowed else f"Field required: it tells {_FORM}"
 
 
 def _place(error: Mapping[str, Any]) -> str:

@@ -367,15 +367,18 @@ async def test_asked_for_twice_with_one_key_it_is_one(anyone: httpx2.AsyncClient
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "wrong"),
     [
-        {"name": "explode"},
-        {"name": "delete_old_files"},
-        {},
-        {"name": "archive_completed", "owner_id": 1},
-        {"name": "import_file"},
-        {"name": "build_export", "format": "xlsx"},
+        ({"name": "explode"}, "name"),
+        ({"name": "delete_old_files"}, "name"),
+        ({}, "name"),
+        ({"name": "archive_completed", "owner_id": 1}, "owner_id"),
+        ({"name": "import_file"}, "file_id"),
+        ({"name": "build_export", "format": "xlsx"}, "format"),
     ],
 )
-async def test_what_is_no_action(anyone: httpx2.AsyncClient, ada: Headers, body: dict[str, object]) -> None:
-    assert (await anyone.post("/api/actions", json=body, headers=ada)).status_code == 422
+async def test_what_is_no_action(
+    anyone: httpx2.AsyncClient, ada: Headers, body: dict[str, object], wrong: str
+) -> None:
+    refused = await anyone.post("/api/actions", json=body, headers=ada)
+    assert (refused.status_code, refused.json()["errors"][0]["loc"][-1]) == (422, wrong)
