@@ -22,6 +22,12 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 
 
+def headings(page: Path) -> list[str]:
+    """Return the headings of a page as its addresses have them."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return [re.sub(r"[^\w -]", "", one).lower().replace(" ", "-") for one in found]
+
+
 @pytest.mark.anyio
 async def test_the_part_that_works_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -77,8 +83,9 @@ def test_its_commands_are_there() -> None:
 def test_its_files_are_there() -> None:
     for script in re.findall(r"scripts/\w+\.sh", TEXT):
         assert (REPOSITORY / script).is_file(), script
-    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+    for target, heading in re.findall(r"\]\(([^)#]+)#?([^)]*)\)", TEXT):
         assert (REPOSITORY / target).is_file(), target
+        assert not heading or heading in headings(REPOSITORY / target), heading
     listed = TEXT.partition("```\nmain.py ")[2].partition("```")[0].split()
     assert "routers/" in listed
     for name in ["main.py", *listed]:
