@@ -103,6 +103,14 @@ def test_a_path_with_a_space(folder: Path) -> None:
     assert lines("my projects/shop")[0] == "cd 'my projects/shop'"
 
 
+def test_folders_above_that_were_not_there(folder: Path) -> None:
+    result = CliRunner().invoke(app, ["init", "a/b/shop"], catch_exceptions=False)
+    assert result.stdout.startswith(
+        f"There was no folder {folder}/a/b: it is made, too.\nshop is made, with "
+    )
+    assert (folder / "a/b/shop/main.py").is_file()
+
+
 def test_postgresql(folder: Path) -> None:
     assert lines("shop", "--database", "postgresql")[2:] == ["createdb -h localhost shop", "stanchion dev"]
     assert "DATABASE_URL=postgresql://localhost/shop\n" in (folder / "shop/.env").read_text()
@@ -124,7 +132,7 @@ def stanchion(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
     ("name", "sentence"),
     [
         ("full", "{folder}/full is not empty: choose another name, or an empty folder."),
-        ("missing/shop", "{folder}/missing is no folder: make it first, or choose another place."),
+        ("full/file/shop", "{folder}/full/file is no folder: choose another place."),
         ("fastapi", "'fastapi' is the name of a package that every project needs: choose another."),
     ],
 )

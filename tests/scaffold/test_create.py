@@ -147,12 +147,36 @@ def test_folders_that_cannot_be(tmp_path: Path) -> None:
         "full": "is not empty: choose",
         "file": "is no folder: choose",
         "link": "is no folder: choose",
-        "missing/shop": "is no folder: make it first",
-        "file/shop": "is no folder: make it first",
+        "file/shop": "file is no folder: choose another place",
+        "file/new/shop": "file is no folder: choose another place",
+        "link/shop": "link is no folder: choose another place",
     }.items():
         with pytest.raises(ScaffoldError, match=reason):
             create(tmp_path / name)
     assert tree(tmp_path) == before
+
+
+def test_the_folders_above_are_made(tmp_path: Path) -> None:
+    project = Project.plan(str(tmp_path / "a/b/shop"), database="sqlite", origin=REGISTRY)
+    assert project.missing == [tmp_path / "a", tmp_path / "a/b"]
+    project.create(api_key=new_key())
+    assert tree(tmp_path) == {f"a/b/shop/{file}" for file in (*FILES, ".env")}
+    assert project.missing == []
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_a_failure_leaves_no_folder_above(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, others: bool
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        if others:
+            (tmp_path / "a/theirs").touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(environment, "write", fail)
+    with pytest.raises(KeyboardInterrupt):
+        create(tmp_path / "a/b/shop")
+    assert [path.name for path in tmp_path.rglob("*")] == (["a", "theirs"] if others else [])
 
 
 @pytest.mark.parametrize("present", [False, True])

@@ -21,16 +21,24 @@ class Engine(StrEnum):
 
 
 def init(
-    name: Annotated[str, typer.Argument(help="The folder to make, or '.'; the project is named like it.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="The folder to make, or '.'; the project is named like it. Those above it are made too."
+        ),
+    ],
     database: Annotated[Engine, typer.Option(help="The database of its .env.")] = Engine.sqlite,
 ) -> None:
     """Make a new backend: a Todo API with users, keys, migrations and tests, ready to run."""
     origin = Origin.installed()
     try:
         project = Project.plan(name, database=database.value, origin=origin)
+        missing = project.missing
         project.create(api_key=new_key())
     except ScaffoldError as exc:
         raise Failure(str(exc)) from exc
+    if missing:
+        typer.echo(f"There was no folder {missing[-1]}: it is made, too.")
     here = Installation.running()
     steps = _steps(project, here)
     whole = "" if steps is None else " This environment has all that it needs."

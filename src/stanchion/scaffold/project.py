@@ -4,7 +4,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -43,7 +43,7 @@ class Project:
     def create(self, *, api_key: str) -> None:
         """Write the files and a `.env` with this key: all, or nothing. Raises ScaffoldError.
 
-        The folder is new, or there and empty but for an environment, `.venv`.
+        The folder is new, or there and empty but for an environment, `.venv`. Those above it are made too.
         """
         with _refusing(self.folder), self._staging() as staging:
             for file in FILES:
@@ -51,6 +51,11 @@ class Project:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(self.render(file))
             environment.write(staging / ".env", database_url=self.database_url, api_key=api_key)
+
+    @property
+    def missing(self) -> list[Path]:
+        """Return the folders above the project's that are not there, and will be made, outermost first."""
+        return [path for path in reversed(self.folder.parents) if not os.path.lexists(path)]
 
     def render(self, file: str) -> bytes:
         """Return what the project's file holds: the template's, with its few literals replaced."""
@@ -81,7 +86,10 @@ class Project:
         _check_folder(self.folder)
         present = self.folder.is_dir()
         parent = self.folder if present else self.folder.parent
-        with tempfile.TemporaryDirectory(prefix=".stanchion-", dir=parent) as temporary:
+        with (
+            _made(self.missing),
+            tempfile.TemporaryDirectory(prefix=".stanchion-", dir=parent) as temporary,
+        ):
             staging = Path(temporary) / "project"  # the temporary folder itself is for its owner's eyes alone
             staging.mkdir()
             yield staging
@@ -117,8 +125,25 @@ def _check_folder(folder: Path) -> None:
             raise ScaffoldError(f"{folder} is not empty: choose another name, or an empty folder.")
     elif os.path.lexists(folder):
         raise ScaffoldError(f"{folder} is there already, and is no folder: choose another name.")
-    elif not folder.parent.is_dir():
-        raise ScaffoldError(f"{folder.parent} is no folder: make it first, or choose another place.")
+    above = next(path for path in folder.parents if os.path.lexists(path))
+    if not above.is_dir():
+        raise ScaffoldError(f"{above} is no folder: choose another place.")
+
+
+@contextmanager
+def _made(folders: list[Path]) -> Iterator[None]:
+    """Make folders, and take those away again where the block fails; what others put there stays."""
+    made: list[Path] = []
+    try:
+        for folder in folders:
+            folder.mkdir()
+            made.append(folder)
+        yield
+    except BaseException:  # also Control-C
+        with suppress(OSError):
+            for folder in reversed(made):
+                folder.rmdir()
+        raise
 
 
 def _is_environment(path: Path) -> bool:
