@@ -122,10 +122,11 @@ def test_list_and_revoke(ready: Path, call: Any) -> None:
 def test_a_list_says_whose_it_is_and_how_to_see_the_rest(ready: Path, call: Any) -> None:
     call("keys", "create", "--user", "5", "--name", "hers")
     rest = "`--user ID|EMAIL` lists a user's, `--all` everybody's and the revoked.\n"
+    setting = "API_KEY, in .env or the environment, is a key of the service too, and is in no list.\n"
 
     said = call("keys", "list")
     assert (said.status, said.out) == (0, "No keys of the service.\n")
-    assert said.err == f"Shown are the keys of the service that are not revoked: {rest}"
+    assert said.err == f"Shown are the keys of the service that are not revoked: {rest}{setting}"
 
     said = call("keys", "list", "--user", "ada@example.com")
     assert "hers" in said.out
@@ -135,7 +136,7 @@ def test_a_list_says_whose_it_is_and_how_to_see_the_rest(ready: Path, call: Any)
     assert call("keys", "list", "--user", "5").out == "No keys of user 5.\n"
     said = call("keys", "list", "--all")
     assert "hers" in said.out
-    assert said.err == ""
+    assert said.err == setting
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _LONGEST = timedelta(days=36500)
 _LARGEST_ID = 2**63 - 1
 _OTHERS = "`--user ID|EMAIL` lists a user's, `--all` everybody's and the revoked."
+_SETTING = "API_KEY, in .env or the environment, is a key of the service too, and is in no list."
 
 keys = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Make, list and revoke API keys.")
 
@@ -103,6 +104,8 @@ def list_(
     _print(found, empty=f"No keys{whose}.")
     if not all_:
         typer.echo(f"Shown are the keys{whose} that are not revoked: {_OTHERS}", err=True)
+    if user is None:
+        typer.echo(_SETTING, err=True)
 
 
 @keys.command()
