@@ -24,6 +24,7 @@ pytestmark = pytest.mark.anyio
 EQUALITY = {"", "eq", "ne", "in"}
 ORDER = {"lt", "lte", "gt", "gte"}
 TEXT = {"contains", "startswith", "endswith", "ieq", "icontains", "istartswith", "iendswith"}
+LIKE_AT = {"at", *(f"at__{one}" for one in (EQUALITY | ORDER | {"isnull"}) - {""})}
 NAMES = {"done", "colour", "level", "size", "shape", "token", "code"}
 TEXTS = {"title", "name"}
 
@@ -177,6 +178,10 @@ async def test_each_parameter_is_documented(caller: httpx2.AsyncClient) -> None:
     assert found["title__in"]["description"] == (
         "Only rows whose `title` is one of these: commas separate them, 100 at the most."
     )
+    offset = " Write a moment with its offset, like `2026-01-31T12:00:00Z`."
+    moments = {name for name in LIKE_AT if found[name]["description"].endswith(offset)}
+    assert moments == LIKE_AT - {"at__isnull"}
+    assert sum(offset in one["description"] for one in found.values()) == len(moments)
 
     def kinds(name: str) -> tuple[Any, ...]:
         schema = found[name]["schema"]

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, inspect, type_coerce, types
 from sqlalchemy.exc import NoInspectionAvailable
 
 from stanchion.filtering.operators import MOST_VALUES, operators
-from stanchion.filtering.values import value_type
+from stanchion.filtering.values import manner, value_type
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -120,7 +120,7 @@ def _parameters(model: type[Any], name: str, column: Any) -> Iterator[tuple[str,
             f"{name}__{operator}" if operator else name,
             _Parameter(
                 types_.get(operator, one),
-                meaning.words.format(name),
+                meaning.words.format(name) + ("" if operator == "isnull" else manner(column.type)),
                 partial(meaning.condition, attribute),
             ),
         )

@@ -53,6 +53,14 @@ def value_type(declared: types.TypeEngine[Any]) -> Any:
     return None
 
 
+def manner(declared: types.TypeEngine[Any]) -> str:
+    """Return, in words, how a column's values are written where clients tend to write them otherwise."""
+    type_ = stored_type(declared)
+    if isinstance(type_, types.DateTime) and type_.timezone:
+        return " Write a moment with its offset, like `2026-01-31T12:00:00Z`."
+    return ""
+
+
 def _are_alike(declared: types.TypeEngine[Any], stored: types.TypeEngine[Any]) -> bool:
     """Tell whether a type has the values of the one that it decorates: Interval says that it has others."""
     return declared.python_type in (object, stored.python_type)
