@@ -11,11 +11,12 @@ from typing import Any, Literal, TextIO
 
 import structlog
 from fastapi import FastAPI
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from structlog.typing import EventDict, ExcInfo, Processor
 
 from stanchion.errors import request_id
+from stanchion.exchange import Exchange, put
+from stanchion.log import Log
 from stanchion.place import place
 
 Format = Literal["auto", "json", "console"]
@@ -45,7 +46,7 @@ _PROCESSORS: list[Processor] = [
 ]
 """One list for good: a logger that is bound keeps it, and `structlog.testing.capture_logs` changes it."""
 
-access_log = structlog.stdlib.get_logger("stanchion.access")
+access_log = Log("stanchion.access")
 """Where each request leaves its line."""
 
 
@@ -104,42 +105,25 @@ class RequestLogMiddleware:
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self._bound: tuple[Any, Any] = (None, None)
-
-    @property
-    def _log(self) -> Any:
-        """The access log, bound again where structlog was configured anew: to bind it costs time."""
-        processors = structlog.get_config()["processors"]
-        if self._bound[0] is not processors:
-            self._bound = (processors, access_log.bind())
-        return self._bound[1]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 0
         identity = request_id(scope)
-
-        async def note(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message.setdefault("headers", [])  # ASGI lets an app leave them out
-                MutableHeaders(scope=message)["X-Request-ID"] = identity
-            await send(message)
-
+        exchange, send = Exchange.of(scope, send)
+        exchange.shapes.append(lambda status, headers: put(headers, b"x-request-id", identity.encode()))
         before = structlog.contextvars.bind_contextvars(request_id=identity)
         try:
-            await self.app(scope, receive, note)
+            await self.app(scope, receive, send)
         finally:
             duration = (time.perf_counter() - started) * 1000
-            self._log.info(
+            access_log.info(
                 "request",
                 method=scope["method"],
                 route=route_template(scope),
-                status=status or 500,
+                status=exchange.status or 500,
                 duration_ms=round(duration, 2),
             )
             with suppress(ValueError):  # what is thrown away unfinished is closed in another context

@@ -36,3 +36,8 @@ def function_stack(connection: HTTPConnection) -> AsyncExitStack:
             "or open `database.transaction()` yourself."
         )
     return stack
+
+
+def is_used(stack: AsyncExitStack) -> bool:
+    """Tell whether something is to be done when a stack is closed; True where Python does not tell."""
+    return bool(getattr(stack, "_exit_callbacks", True))

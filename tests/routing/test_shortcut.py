@@ -12,8 +12,10 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.testclient import TestClient
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import BaseRoute
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.routing.trees import ASKED, OPERATIONS, TREES, Include, Mount, Operation, Tree
 from tests.routing.twins import Asked, answer
 
@@ -25,11 +27,13 @@ pytestmark = pytest.mark.anyio
 
 async def both(tree: Tree, asked: Asked) -> None:
     """Ask the app in FastAPI's own way, and by the shortcut."""
-    routers = [app.router for app in (tree.app, *tree.mounted)]
     answers = []
-    for way in (lambda router: router.app, Shortcut):
-        for router in routers:
-            router.middleware_stack = way(router)
+    for is_matched_once in (False, True):
+        for app in (tree.app, *tree.mounted):
+            app.user_middleware.clear()
+            app.middleware_stack = None
+            if is_matched_once:
+                match_once(app)
         answers.append(await answer(tree.app, asked, tree.told))
     assert answers[1] == answers[0]
 
@@ -91,15 +95,6 @@ async def test_what_is_rarely_drawn(parts: list[Any], asked: Asked) -> None:
     await both(Tree.of(parts), asked)
 
 
-def shortcuts(app: FastAPI) -> list[Shortcut]:
-    """Return those around the app's router, the outermost first."""
-    found, stack = [], [app.router.middleware_stack]
-    for one in stack:
-        found += [one] if isinstance(one, Shortcut) else []
-        stack += [one.app] if hasattr(one, "app") else []
-    return found
-
-
 class Watched:
     """An app that matches once, and how many requests it leaves to FastAPI."""
 
@@ -108,14 +103,18 @@ class Watched:
         self.app.router.route_class = CompiledRoute
         self.left = 0
         match_once(self.app)
-        shortcut = shortcuts(self.app)[0]
-        own = shortcut._app
+        watched = self
 
-        async def left(scope: Scope, receive: Receive, send: Send) -> None:
-            self.left += 1
-            await own(scope, receive, send)
+        class Counting(Shortcut):
+            def __init__(self, app: ASGIApp, router: APIRouter) -> None:
+                super().__init__(app, router)
+                self.own, self.app = app, self.count
 
-        shortcut._app = left
+            async def count(self, scope: Scope, receive: Receive, send: Send) -> None:
+                watched.left += scope["type"] != "lifespan"
+                await self.own(scope, receive, send)
+
+        self.app.user_middleware[-1].cls = Counting
 
     async def takes(self, path: str, status: int = 200, method: str = "GET", **asked: Any) -> bool:
         """Tell whether the shortcut finds what answers, with this status."""
@@ -159,11 +158,27 @@ async def test_a_mounted_app_is_one_of_its_own() -> None:
     assert (watched.left, below.left) == (1, 0)
 
 
-async def test_it_stands_inside_the_limit_of_bodies() -> None:
+async def test_limits_of_bodies_are_kept_by_fastapi() -> None:
     watched = Watched(max_body_size=3)
     watched.app.post("/a")(number)
-    assert await watched.takes("/a", method="POST", body=b"123")
-    assert await watched.takes("/a", 413, "POST", body=b"1234", headers=[("content-length", "4")])
+    assert not await watched.takes("/a", method="POST", body=b"123")
+    assert not await watched.takes("/a", 413, "POST", body=b"1234", headers=[("content-length", "4")])
+    watched = Watched()
+    watched.app.post("/a", max_body_size=3)(number)
+    watched.app.post("/b")(number)
+    assert not await watched.takes("/a", 413, "POST", body=b"1234", headers=[("content-length", "4")])
+    assert await watched.takes("/b", method="POST", body=b"1234")
+
+
+async def test_a_route_that_is_given_another_app() -> None:
+    """As one that wraps it would, when the table is made."""
+    watched = Watched()
+    watched.app.get("/a")(number)
+    assert await watched.takes("/a")
+    (route,) = watched.app.routes
+    assert isinstance(route, APIRoute)
+    route.app = GZipMiddleware(route.app)
+    assert not await watched.takes("/a")
 
 
 async def test_limits_of_forms_are_set_by_fastapi() -> None:
@@ -197,7 +212,7 @@ async def test_a_router_of_another_class_is_left_to_fastapi(name: str) -> None:
         (owner, name)
         for owner in (APIRouter, fastapi.routing._IncludedRouter, APIRoute)
         for name in ("app", "matches", "handle")
-        if (owner, name) != (APIRoute, "handle") and hasattr(owner, name)
+        if hasattr(owner, name)
     ],
 )
 async def test_what_watches_fastapis_functions_still_sees_them_called(
@@ -235,30 +250,46 @@ def test_another_fastapi_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fastapi, "__version__", "0.166.0")
     app = FastAPI()
     match_once(app)
-    assert app.router.middleware_stack == app.router.app
+    assert not app.user_middleware
 
 
 def test_a_fastapi_that_a_tracer_has_changed_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stanchion.routing.shortcut._OWN", (number, APIRouter.app))
     app = FastAPI()
     match_once(app)
-    assert app.router.middleware_stack == app.router.app
+    assert not app.user_middleware
 
 
-@pytest.mark.parametrize("options", [{}, {"max_body_size": 3}])
-def test_twice_is_once(options: dict[str, Any]) -> None:
-    app = FastAPI(**options)
-    match_once(app)
-    stack, once = app.router.middleware_stack, shortcuts(app)
-    match_once(app)
-    assert (app.router.middleware_stack, shortcuts(app), len(once)) == (stack, once, 1)
-
-
-def test_a_router_with_something_else_around_is_left_alone() -> None:
+def test_twice_is_once() -> None:
     app = FastAPI()
-    app.router.middleware_stack = number  # type: ignore[assignment] # an app that does not say what is in it
     match_once(app)
-    assert app.router.middleware_stack is number  # type: ignore[comparison-overlap] # as above
+    match_once(app)
+    assert [middleware.cls for middleware in app.user_middleware] == [Shortcut]
+
+
+async def test_it_comes_before_the_first_request() -> None:
+    app = FastAPI()
+    await answer(app, Asked(), [])
+    with pytest.raises(RuntimeError, match="the app has started"):
+        match_once(app)
+
+
+async def test_it_is_inside_of_all_middlewares() -> None:
+    watched = Watched()
+    watched.app.include_router(a_router())
+    watched.app.add_middleware(GZipMiddleware)
+    assert await watched.takes("/a")
+
+
+async def test_with_something_else_inside_it_leaves_all_to_fastapi() -> None:
+    for around in (False, True):
+        watched = Watched()
+        watched.app.include_router(a_router())
+        if around:
+            watched.app.router.middleware_stack = GZipMiddleware(watched.app.router.app)
+        else:
+            watched.app.user_middleware.append(Middleware(GZipMiddleware))
+        assert not await watched.takes("/a")
 
 
 def test_who_reads_the_routes_finds_what_was_there() -> None:
@@ -369,4 +400,4 @@ def test_websockets_are_left_to_fastapi() -> None:
                 socket.send_text("there")
                 assert socket.receive_text() == "there"
         assert caller.get("/a").json() == 1
-    assert watched.left == 3  # the lifespan is no request either
+    assert watched.left == 2

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError, ResponseValidationError
 from fastapi.routing import APIRoute
 from starlette.types import Message
 
-from stanchion.routing import CompiledRoute, survey
+from stanchion.routing import CompiledRoute, match_once, survey
 
 Told = list[Any]
 Declare = Callable[[APIRouter, Told], None]
@@ -83,6 +83,8 @@ class Twins:
         declare(router, self.told[kind])
         if include is not None:
             app.include_router(router, **include)
+        if kind is CompiledRoute:
+            match_once(app)
         return app
 
     @property

@@ -6,6 +6,9 @@ from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from stanchion.errors import ContentTooLargeError, problem
+from stanchion.exchange import Exchange
+
+_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class BodyLimitMiddleware(RequestBodyLimitMiddleware):
@@ -16,6 +19,11 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            exchange, send = Exchange.of(scope, send)
+            if scope["http_version"] in ("1.0", "1.1") and _OF_A_BODY.isdisjoint(exchange.asked):
+                await self.app(scope, receive, send)  # it has no body (RFC 9112, 6.3)
+                return
         announced = self._announced(scope) if scope["type"] == "http" else 0
         limit = self.max_body_size
         if announced > limit:

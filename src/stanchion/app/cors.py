@@ -1,13 +1,12 @@
 """CORS whose refusal is a problem like any other error."""
 
-from starlette.datastructures import Headers
+from starlette import datastructures
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from stanchion.errors import problem
-
-_NONE = Headers()
+from stanchion.exchange import Exchange, Headers, vary
 
 
 class ProblemCORSMiddleware(CORSMiddleware):
@@ -15,17 +14,25 @@ class ProblemCORSMiddleware(CORSMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("method") == "OPTIONS":
-            headers = Headers(scope=scope)
+            headers = datastructures.Headers(scope=scope)
             if "origin" in headers and "access-control-request-method" in headers:
                 response = self.preflight_response(headers)
                 if response.status_code >= 400:
                     response = _as_problem(scope, response)
                 await response(scope, receive, send)
                 return
-        if scope["type"] != "http" or any(name == b"origin" for name, _ in scope["headers"]):
-            await super().__call__(scope, receive, send)
-        else:  # of the headers Starlette looks for Origin alone: to look through none is shorter
-            await self.simple_response(scope, receive, send, request_headers=_NONE)
+        if scope["type"] == "http":
+            exchange, send = Exchange.of(scope, send)
+            if b"origin" not in exchange.asked:  # no browser asks for a page of another origin
+                exchange.shapes.append(_vary_by_origin)
+                await self.app(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+
+def _vary_by_origin(status: int, headers: Headers) -> None:
+    """Say as Starlette does that the answer to an origin would be another."""
+    vary(headers, b"Origin")
 
 
 def _as_problem(scope: Scope, refused: Response) -> Response:

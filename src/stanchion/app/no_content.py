@@ -1,6 +1,8 @@
 """What has no content has no type: FastAPI says `application/json` of a 204, too."""
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from stanchion.exchange import Exchange, Headers
 
 _EMPTY = frozenset({204, 304})
 
@@ -12,14 +14,12 @@ class NoContentMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+        if scope["type"] == "http":
+            exchange, send = Exchange.of(scope, send)
+            exchange.shapes.append(_drop_type)
+        await self.app(scope, receive, send)
 
-        async def without_type(message: Message) -> None:
-            if message.get("status") in _EMPTY:
-                sent = message.get("headers", ())
-                message = {**message, "headers": [one for one in sent if one[0].lower() != b"content-type"]}
-            await send(message)
 
-        await self.app(scope, receive, without_type)
+def _drop_type(status: int, headers: Headers) -> None:
+    if status in _EMPTY:
+        headers[:] = [one for one in headers if one[0].lower() != b"content-type"]

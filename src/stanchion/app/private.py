@@ -1,10 +1,11 @@
 """What is answered to a key is for whoever sent it, and for no shared cache."""
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from stanchion.exchange import Exchange, Headers, vary
 
 _CREDENTIALS = ("Authorization", "X-API-Key", "X-User-ID", "Cookie")
-_VARIES = ", ".join(_CREDENTIALS)
+_VARIES = ", ".join(_CREDENTIALS).encode()
 _NAMES = frozenset(name.lower().encode() for name in _CREDENTIALS)
 
 
@@ -19,16 +20,14 @@ class PrivateMiddleware:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or _NAMES.isdisjoint(name for name, _ in scope["headers"]):
-            await self.app(scope, receive, send)
-            return
+        if scope["type"] == "http":
+            exchange, send = Exchange.of(scope, send)
+            if not _NAMES.isdisjoint(exchange.asked):
+                exchange.shapes.append(_keep_private)
+        await self.app(scope, receive, send)
 
-        async def private(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message.setdefault("headers", [])  # ASGI lets an app leave them out
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("Cache-Control", "private, no-cache")
-                headers.add_vary_header(_VARIES)
-            await send(message)
 
-        await self.app(scope, receive, private)
+def _keep_private(status: int, headers: Headers) -> None:
+    if all(name != b"cache-control" for name, _ in headers):
+        headers.append((b"cache-control", b"private, no-cache"))
+    vary(headers, _VARIES)

@@ -11,6 +11,8 @@ from typing import Any
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from stanchion.exchange import Exchange, Headers
+
 _DISCONNECT = {"type": "http.disconnect"}
 
 
@@ -30,39 +32,33 @@ class StopStreamsMiddleware:
             with _told() as self._stopping:
                 await self.app(scope, receive, send)
         elif scope["type"] == "http" and self._stopping:
-            await _Exchange(self._stopping, receive, send).run(self.app, scope)
+            exchange, send = Exchange.of(scope, send)
+            reading = _Reading(self._stopping, receive)
+            exchange.shapes.append(reading.note)
+            await self.app(scope, reading.receive, send)
+            if reading.is_stream and not exchange.has_ended and self._stopping.is_set():
+                with suppress(OSError):  # the client may have left by itself
+                    await send({"type": "http.response.body"})
         else:
             await self.app(scope, receive, send)
 
 
-class _Exchange:
-    """A request and its response; a stream's reader is told that the client has left when we stop."""
+class _Reading:
+    """The reading of a request; who reads is told that the client has left when a stream is to stop."""
 
-    __slots__ = ("_events", "_open", "_receive", "_send", "_stopping", "_whole")
+    __slots__ = ("_receive", "_stopping", "_whole", "is_stream")
 
-    def __init__(self, stopping: "_Stopping", receive: Receive, send: Send) -> None:
-        self._stopping, self._receive, self._send = stopping, receive, send
+    def __init__(self, stopping: "_Stopping", receive: Receive) -> None:
+        self._stopping, self._receive = stopping, receive
         self._whole = False  # has the body of the request arrived?
-        self._events = self._open = False
+        self.is_stream = False
 
-    async def run(self, app: ASGIApp, scope: Scope) -> None:
-        await app(scope, self.receive, self.send)
-        if self._open and self._events and self._stopping.is_set():
-            with suppress(OSError):  # the client may have left by itself
-                await self._send({"type": "http.response.body"})
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self._open = True
-            self._events = any(
-                name.lower() == b"content-type" and value.startswith(b"text/event-stream")
-                for name, value in message.get("headers", ())
-            )
-            if self._events:  # who reads may have begun to listen before this was known
-                self._stopping.end()
-        elif message["type"] == "http.response.body" and not message.get("more_body"):
-            self._open = False
-        await self._send(message)
+    def note(self, status: int, headers: Headers) -> None:
+        """Look at the response, which begins, whether it is a stream of events."""
+        for name, value in headers:
+            if value.startswith(b"text/event-stream") and name.lower() == b"content-type":
+                self.is_stream = True
+                self._stopping.end()  # who reads may have begun to listen before this was known
 
     async def receive(self) -> Message:
         if not self._whole:
@@ -70,13 +66,10 @@ class _Exchange:
             self._whole = not message.get("more_body")
             return message
         # What is asked for now is whether the client is still there.
-        with self._stopping.ending(self._is_stream) as scope:
+        with self._stopping.ending(lambda: self.is_stream) as scope:
             return await self._receive()
         assert scope.cancelled_caught  # nothing else leaves the block without a message
         return _DISCONNECT
-
-    def _is_stream(self) -> bool:
-        return self._events
 
 
 class _Stopping:

@@ -9,11 +9,14 @@ from sqlalchemy import event, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 
+from stanchion.log import Log
+
 _CALLS = "stanchion_on_commit"
 _SAVEPOINTS = "stanchion_savepoints"
 """How many calls there were when each of the open savepoints began."""
 
 log = structlog.stdlib.get_logger("stanchion.database")
+_rows = Log("stanchion.database")
 
 
 def on_commit(session: AsyncSession, call: Callable[..., object], *args: Any, **kwargs: Any) -> None:
@@ -32,7 +35,7 @@ def record(session: AsyncSession, action: str, *, table: str, id: Any) -> None:
 
 def tell(action: str, *, table: str, id: Any) -> None:
     """Log that a row was written, and has committed."""
-    log.info(action, table=table, id=id)
+    _rows.info(action, table=table, id=id)
 
 
 def has_calls(session: AsyncSession) -> bool:
@@ -64,7 +67,7 @@ def _remember(session: Session, _: object) -> None:
 def _log(action: str, row: object) -> None:
     state = inspect(row, raiseerr=True)
     key: tuple[Any, ...] = state.identity or ()
-    log.info(action, table=state.mapper.local_table.name, id=key[0] if len(key) == 1 else key)
+    _rows.info(action, table=state.mapper.local_table.name, id=key[0] if len(key) == 1 else key)
 
 
 def _begin(session: Session, transaction: SessionTransaction) -> None:

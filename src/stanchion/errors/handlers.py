@@ -13,11 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from stanchion.errors.domain import DomainError
 from stanchion.errors.openapi import document_errors
 from stanchion.errors.problem import phrase, problem
+from stanchion.exchange import Exchange
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 HEAD_IS_ANSWERED = "stanchion.head"
@@ -172,19 +173,13 @@ class CrashMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
-
-        async def watch(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
+        exchange, send = Exchange.of(scope, send)
         try:
-            await self.app(scope, receive, watch)
+            await self.app(scope, receive, send)
         except Exception as exc:
             _log_crash(scope, exc)
             exc.__stanchion_logged__ = True  # type: ignore[attr-defined] # read by stanchion.logging
-            if not started:
+            if not exchange.status:
                 detail = "Something went wrong here. It was logged under this request's id."
                 response = problem(scope, status=500, detail=detail)
                 await response(scope, receive, send)

@@ -19,6 +19,7 @@ from fastapi.routing import (
 from starlette.routing import Match, Mount, Route, WebSocketRoute, compile_path
 from starlette.types import Scope
 
+from stanchion.routing.handling import Handler, handler_of
 from stanchion.routing.route import is_planned
 
 _BY_REGEX = (Route.matches, APIRoute.matches, Mount.matches, _EffectiveRouteContext.matches)
@@ -41,7 +42,7 @@ class Candidate:
     """Whether it matches no more than these."""
 
     route: APIRoute | None = None
-    """The route, where it is compiled; None for what is left to FastAPI."""
+    """The route, where it is compiled and nothing is around its handler; None for what is left to FastAPI."""
 
     included: _IncludedRouter | None = None
     """The router that has the route, in the place where it is included; None for a route of the app's own."""
@@ -51,6 +52,17 @@ class Candidate:
 
     after_included: bool = False
     """Whether FastAPI asks an included router before it."""
+
+    handler: Handler | None = None
+    """What answers, with a route."""
+
+    app: Any = None
+    """What FastAPI made of the handler."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the handler alone can answer it; a route may be given another app at any time."""
+        return self.handler is not None and (self.context or self.route).app is self.app
 
 
 @dataclass(slots=True)
@@ -144,8 +156,8 @@ def _candidates(router: APIRouter) -> Iterator[Candidate]:
             after_included = True
             yield from _included(route)
         elif _function(route.matches) not in _NO_HTTP:
-            planned = route if isinstance(route, APIRoute) and is_planned(route) else None
-            yield Candidate(route.matches, *_reach(route), planned, after_included=after_included)
+            planned = _planned(route, route) if isinstance(route, APIRoute) else {}
+            yield Candidate(route.matches, *_reach(route), after_included=after_included, **planned)
 
 
 def _included(included: _IncludedRouter) -> Iterator[Candidate]:
@@ -161,10 +173,20 @@ def _included(included: _IncludedRouter) -> Iterator[Candidate]:
         if isinstance(place, _IncludedRouter):
             yield from _included(place)
         elif isinstance(place.original_route, APIRoute):
-            planned = place.original_route if is_planned(place) else None
-            yield Candidate(place.matches, *_reach(place), planned, included, place)
+            planned = _planned(place, place.original_route)
+            yield Candidate(place.matches, *_reach(place), included=included, context=place, **planned)
         elif _function((route := place.starlette_route or place.original_route).matches) not in _NO_HTTP:
             yield Candidate(place.matches, *_reach(route))
+
+
+def _planned(place: Any, route: APIRoute) -> dict[str, Any]:
+    """Return what a candidate has of a compiled route in one place; nothing of what is left to FastAPI."""
+    handler = handler_of(place.app) if is_planned(place) else None
+    if handler is None or _function(route.handle) is not APIRoute.handle:
+        return {}
+    if _function(place.matches) not in _BY_REGEX:  # `handle` asks for the method again, which these have done
+        return {}
+    return {"route": route, "handler": handler, "app": place.app}
 
 
 def _is_usual(included: _IncludedRouter, places: list[Any]) -> bool:

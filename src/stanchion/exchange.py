@@ -1,0 +1,72 @@
+"""One request and its response, as all middlewares of ours see it: each adds to what is sent once."""
+
+from collections.abc import Callable
+
+from starlette.types import Message, Scope, Send
+
+Headers = list[tuple[bytes, bytes]]
+"""As ASGI has them: names in small letters."""
+Shape = Callable[[int, Headers], None]
+"""Changes the headers of a response that begins with this status."""
+
+_EXCHANGE = "stanchion.exchange"
+
+
+class Exchange:
+    """What was asked and what has been sent by now.
+
+    A middleware that has something to say of a response adds to `shapes`, in place of a `send` of its own:
+    then a message is handed through one of these, however many there are.
+    """
+
+    __slots__ = ("_send", "asked", "has_ended", "shapes", "status")
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._send = send
+        self.asked = frozenset([name for name, _ in scope["headers"]])
+        """The names of the request's headers."""
+        self.status = 0
+        """The response's, from its beginning."""
+        self.has_ended = False
+        """Whether the last of its body was sent."""
+        self.shapes: list[Shape] = []
+        """What is done when it begins; the last that was added, which is the innermost, first."""
+
+    @classmethod
+    def of(cls, scope: Scope, send: Send) -> "tuple[Exchange, Send]":
+        """Return the exchange of an HTTP request, and what sends its messages from here on."""
+        known: Exchange | None = scope.get(_EXCHANGE)
+        if known is not None:
+            return known, send
+        begun = scope[_EXCHANGE] = cls(scope, send)
+        return begun, begun.send
+
+    async def send(self, message: Message) -> None:
+        """Send a message to the client."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            status = self.status = message["status"]
+            headers = message["headers"] = list(message.get("headers", ()))  # ASGI lets an app leave them out
+            for shape in reversed(self.shapes):
+                shape(status, headers)
+        elif kind == "http.response.body":
+            self.has_ended = not message.get("more_body", False)
+        await self._send(message)
+
+
+def put(headers: Headers, name: bytes, value: bytes) -> None:
+    """Set a header, in the place of one that is there."""
+    for number, (other, _) in enumerate(headers):
+        if other == name:
+            headers[number] = (name, value)
+            return
+    headers.append((name, value))
+
+
+def vary(headers: Headers, names: bytes) -> None:
+    """Say that the response depends on these headers of the request, too (RFC 9110, 12.5.5)."""
+    for number, (other, value) in enumerate(headers):
+        if other == b"vary":
+            headers[number] = (other, value + b", " + names)
+            return
+    headers.append((b"vary", names))

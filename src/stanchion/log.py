@@ -1,0 +1,33 @@
+"""A logger for lines that each request leaves: it costs little where nobody wants them."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+
+class Log:
+    """Writes to a structlog logger, which is bound once: to bind takes longer than to be told to be silent."""
+
+    def __init__(self, name: str) -> None:
+        self._logger = structlog.stdlib.get_logger(name)
+        self._processors: Sequence[Any] = ()
+        self._bound: Any = None
+
+    def info(self, event: str, **values: Any) -> None:
+        """Write a line, as structlog is configured now."""
+        processors = structlog.get_config()["processors"]
+        if processors is not self._processors:
+            self._processors, self._bound = processors, self._logger.bind()
+        if not self._is_silent():
+            self._bound.info(event, **values)
+
+    def _is_silent(self) -> bool:
+        """Tell whether the first of the processors would drop the line by its level."""
+        if not (self._processors and self._processors[0] is structlog.stdlib.filter_by_level):
+            return False
+        logger = self._bound
+        return isinstance(logger, structlog.stdlib.BoundLogger) and (
+            logger.disabled or logger.getEffectiveLevel() > logging.INFO
+        )

@@ -1,0 +1,89 @@
+"""One request and its response, with what FastAPI has around them: exit stacks, handlers of exceptions."""
+
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from types import FunctionType
+from typing import Any, cast
+
+from fastapi import routing
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
+from fastapi.routing import request_response
+from starlette._exception_handler import wrap_app_handling_exceptions
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from stanchion.stack import FUNCTION_STACK, HANDLER_STACK, REQUEST_STACK, is_used
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+"""What a route answers with, as its `get_route_handler` returns it."""
+
+
+def handler_of(app: Any) -> Handler | None:
+    """Return the handler that FastAPI made a route's app of; None where anything is around it."""
+    if (
+        type(app) is not FunctionType
+        or app.__code__.co_filename != routing.__file__
+        or app.__qualname__ != "request_response.<locals>.app"
+    ):
+        return None
+    enclosed = dict(zip(app.__code__.co_freevars, app.__closure__ or (), strict=True))
+    return cast("Handler", enclosed["f"].cell_contents)
+
+
+async def handle(handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request as FastAPI does from its ExceptionMiddleware inwards.
+
+    It has three stacks and two handlings of exceptions open around each request. Where all goes well, nothing
+    is left of them but to close the stacks that are used, in their order. Where it does not, and for a response
+    that is no plain one, FastAPI goes on from there.
+    """
+    request = Request(scope, receive, send)
+    last = scope[HANDLER_STACK] = AsyncExitStack()
+    after = scope[REQUEST_STACK] = AsyncExitStack()
+    before = scope[FUNCTION_STACK] = AsyncExitStack()
+    response: Response | None = None
+    failure: BaseException | None = None
+    started = False
+    try:
+        response = await handler(request)
+        if is_used(before):
+            await before.aclose()
+        if type(response).__call__ is Response.__call__:
+            started = True
+            await response(scope, receive, send)
+            if is_used(after):
+                await after.aclose()
+            if is_used(last):
+                await last.aclose()
+            return
+    except BaseException as error:
+        failure = error
+
+    async def go_on(anew: Request) -> ASGIApp:
+        """Come to where this has come, inside of all that FastAPI has around it."""
+        vars(anew).update(vars(request))  # what was read of the body
+        scope[HANDLER_STACK].push_async_exit(last)
+        scope[REQUEST_STACK].push_async_exit(after)
+        scope[FUNCTION_STACK].push_async_exit(before)
+        if failure is None:
+            return cast("Response", response)
+        if started:
+            return too_late
+        raise failure
+
+    async def too_late(scope: Scope, receive: Receive, send: Send) -> None:
+        """Fail as what has sent the beginning of a response, or all of it."""
+        await send({"type": "http.response.start"})
+        raise cast("BaseException", failure)
+
+    rest = AsyncExitStackMiddleware(request_response(cast("Any", go_on)))
+    handled = wrap_app_handling_exceptions(rest, Request(scope, receive, send))
+    try:
+        await handled(scope, receive, _unsent if started else send)
+    finally:
+        failure = None  # it holds this frame
+
+
+async def _unsent(message: Message) -> None:
+    """Take the beginning of a response that has begun before; there is nothing more."""
