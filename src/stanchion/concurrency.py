@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, ColumnElement, false, type_coerce
 from sqlalchemy.orm import Mapped
 
 from stanchion.errors import InvalidError, PreconditionFailedError
+from stanchion.signature import of_request_alone
 
 _ENTITY_TAG = re.compile(r'[\s,]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
 _VERSION = re.compile(r'"(0|[1-9]\d{0,17})"')
@@ -73,6 +74,7 @@ def _versions(tags: Iterable[str]) -> list[int]:
     return sorted(int(found[1]) for tag in tags if (found := _VERSION.fullmatch(tag)))
 
 
+@of_request_alone
 async def _if_match(
     request: Request,
     _if_match: Annotated[
@@ -88,6 +90,7 @@ async def _if_match(
     return Precondition(_read(request, "If-Match"), unless)
 
 
+@of_request_alone
 async def _if_none_match(
     request: Request,
     _if_none_match: Annotated[
@@ -99,6 +102,7 @@ async def _if_none_match(
         ),
     ] = None,
 ) -> Precondition:
+    """Read If-None-Match: a dependency."""
     return Precondition(_read(request, "If-None-Match"))
 
 

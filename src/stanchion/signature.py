@@ -2,9 +2,26 @@
 
 from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter, Signature
+from types import FunctionType
 from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+_REQUEST_ALONE = "__stanchion_request_alone__"
+
+
+def of_request_alone(function: Function) -> Function:
+    """Mark a dependency that reads the request itself: its other parameters are for the document alone.
+
+    All of them have defaults, which it may be called with, and no validation that could fail.
+    """
+    setattr(function, _REQUEST_ALONE, True)
+    return function
+
+
+def asks_request_alone(call: Any) -> bool:
+    """Tell whether a dependency is marked so, or the `__call__` of its class."""
+    called = call if isinstance(call, FunctionType) else getattr(type(call), "__call__", None)
+    return bool(getattr(called, _REQUEST_ALONE, False))
 
 
 def with_parameters(

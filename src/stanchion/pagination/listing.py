@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.errors import InvalidError
 from stanchion.pagination.cursor import LONGEST, Cursor, bound
-from stanchion.pagination.page import Page, add_links, set_links
+from stanchion.pagination.page import Page, links, offset_links, page_of
 from stanchion.pagination.parameters import refuse_unknown
 from stanchion.pagination.sorting import Order, Sorting
 from stanchion.signing import Signer, signer_of
@@ -135,7 +135,10 @@ class Selection:
         statement = statement.order_by(*order.clauses).limit(self.query.limit + 1)
         if self.query.offset:
             statement = statement.offset(self.query.offset)
-        return self.cut((await session.execute(statement.add_columns(*order.kept))).all(), response)
+        rows, response.headers["Link"] = self.cut(
+            (await session.execute(statement.add_columns(*order.kept))).all()
+        )
+        return rows
 
     @property
     def is_backward(self) -> bool:
@@ -147,8 +150,8 @@ class Selection:
         """Return the order in which the rows of the page are read."""
         return self.order.reversed() if self.is_backward else self.order
 
-    def cut(self, read: Sequence[Sequence[Any]], response: Response) -> list[Any]:
-        """Return the rows of the page in their order, and set `Link`.
+    def cut(self, read: Sequence[Sequence[Any]]) -> tuple[list[Any], str]:
+        """Return the rows of the page in their order, and what `Link` says.
 
         `read` has them as they are walked, and one more where there is one: each as what is returned of it,
         then what `order.kept` gave.
@@ -157,21 +160,37 @@ class Selection:
         if self.is_backward:
             found = found[::-1]
         # Links lead to what lies beside the first row and the last.
-        self._link(response, [tuple(row)[1:] for row in (*found[:1], *found[-1:])], more=more)
-        return [row[0] for row in found]
+        places = tuple([tuple(row)[1:] for row in (*found[:1], *found[-1:])])
+        return [row[0] for row in found], self._link(places, more=more)
 
-    def _link(self, response: Response, places: Sequence[Sequence[Any]], *, more: bool) -> None:
+    def _link(self, places: tuple[tuple[Any, ...], ...], *, more: bool) -> str:
+        """Return what `Link` says: the same for a page that is read again, until its ends change."""
         if self.query.offset:
-            add_links(self.request, response, self.query, more=more)
-            return
+            return offset_links(self.request, self.query, more=more)
+        name = (self.signer, self.list_of, page_of(self.request), self.query.limit, places, more)
+        link = _links.get(name)
+        if link is None:
+            link = links(self.request, self.query.limit, self._cursors(places, more=more))
+            if len(link) <= _LONGEST:
+                if len(_links) >= _MOST:
+                    _links.clear()
+                _links[name] = link
+        return link
+
+    def _cursors(self, places: Sequence[Sequence[Any]], *, more: bool) -> Mapping[str, Mapping[str, str]]:
         cursors: dict[str, Mapping[str, str]] = {"first": {}}
         backward = self.is_backward
         if places and self.cursor is not None and (more or not backward):
             cursors["prev"] = self._beside(places[0], backward=True)
         if places and (more or backward):
             cursors["next"] = self._beside(places[-1], backward=False)
-        set_links(self.request, response, self.query.limit, cursors)
+        return cursors
 
     def _beside(self, place: Sequence[Any], *, backward: bool) -> Mapping[str, str]:
         cursor = Cursor.beside(place, self.order, backward=backward)
         return {"cursor": cursor.seal(self.signer, self.list_of)}
+
+
+_links: dict[tuple[Any, ...], str] = {}
+_LONGEST, _MOST = 1000, 1000
+"""Characters of what is kept of `Link`, and how many of them."""

@@ -33,27 +33,35 @@ def add_links(request: Request, response: Response, page: Page, *, more: bool) -
     The links keep the other query parameters. They are paths, without the server's name (RFC 8288, 3.1;
     RFC 3986, 4.2), with the prefix of a proxy where the app or the server knows it as `root_path`.
     """
+    response.headers["Link"] = offset_links(request, page, more=more)
+
+
+def offset_links(request: Request, page: Page, *, more: bool) -> str:
+    """Return what `Link` says of a page, where it has an offset."""
     offsets = {"first": 0}
     if page.offset > 0:
         offsets["prev"] = max(0, page.offset - page.limit)
     if more:
         offsets["next"] = page.offset + page.limit
-    set_links(request, response, page.limit, {rel: {"offset": offset} for rel, offset in offsets.items()})
+    return links(request, page.limit, {rel: {"offset": offset} for rel, offset in offsets.items()})
 
 
-def set_links(
-    request: Request, response: Response, limit: int, places: Mapping[str, Mapping[str, int | str]]
-) -> None:
-    """Set the `Link` header: for each relation the same query at another place (RFC 8288, 3)."""
+def links(request: Request, limit: int, places: Mapping[str, Mapping[str, int | str]]) -> str:
+    """Return what `Link` says: for each relation the same query at another place (RFC 8288, 3)."""
     # Not request.url: the path in it is decoded, and the Host header is the client's to choose.
     path = location(request, quote(_own_path(request)))
     sent = parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True)
     kept = [(name, value) for name, value in sent if name not in _PLACE]
     here = f"{path}?{urlencode([*kept, ('limit', limit)])}"
-    links = (
+    return ", ".join(
         f'<{here}{"&" if place else ""}{urlencode(place)}>; rel="{rel}"' for rel, place in places.items()
     )
-    response.headers["Link"] = ", ".join(links)
+
+
+def page_of(request: Request) -> tuple[str, str, bytes]:
+    """Return what of a request its links are made of: the prefix of a proxy, the path and the query."""
+    scope = request.scope
+    return scope.get("root_path", ""), scope["path"], scope["query_string"]
 
 
 def _own_path(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -17,10 +18,12 @@ from stanchion.errors import (
 )
 from stanchion.headers import headers
 from stanchion.pagination import Selection
+from stanchion.resource import short
 from stanchion.resource.access import Access
-from stanchion.resource.reader import as_json
+from stanchion.resource.reader import as_json, direct_of
 from stanchion.resource.signature import typed
 from stanchion.resource.writing import new
+from stanchion.routing.short import shorten
 
 if TYPE_CHECKING:
     from stanchion.resource.resource import Resource
@@ -55,14 +58,17 @@ def list_(resource: "Resource[Any]") -> Endpoint:
     async def rows(access: Access[Any], selection: Selection, response: Response) -> Any:  # 401 before 422
         asked = vars(selection.query).get("embed", "")
         if not asked and resource.reader is not None:
-            text = await resource.reader.page(access, selection, response)
-            if text is not None:
+            direct = direct_of(access, selection.request)
+            found = direct and await resource.reader.page(direct, access.caller, selection)
+            if found:
+                short.understood(selection.request, selection)
+                text, response.headers["Link"] = found
                 return as_json(text, response)
         statement = access.select().options(*resource.embedding.loading(asked, access))
         # What was loaded before, by whomever, was not narrowed.
         statement = statement.execution_options(populate_existing=bool(asked))
-        found = await selection.fetch(access.session, statement, response)
-        return [resource.shown(row, asked) for row in found]
+        read = await selection.fetch(access.session, statement, response)
+        return [resource.shown(row, asked) for row in read]
 
     many = resource.table.plural.replace("_", " ")
     default = resource.listing.sorting.default
@@ -73,6 +79,7 @@ def list_(resource: "Resource[Any]") -> Endpoint:
         doc,
         {"selection": Annotated[Selection, Depends(resource.listing)], "access": resource.hooks.reading},
     )
+    shorten(call, partial(short.page, resource))
     return Endpoint(
         "list",
         "GET",
@@ -90,8 +97,9 @@ def create(resource: "Resource[Any]") -> Endpoint:
 
     async def one(body: Any, request: Request, response: Response, access: Access[Any]) -> Any:
         values = new(body)
-        if resource.inserter is not None:
-            made = await resource.inserter.create(access, request, values)
+        direct = resource.inserter and resource.inserter.direct(access, request, values)
+        if resource.inserter is not None and direct is not None:
+            made = await resource.inserter.create(direct, access.caller, {**values, **access.values})
             if made is not None:
                 response.headers["Location"] = resource.place(request, made.key)
                 if resource.is_versioned:
@@ -109,6 +117,7 @@ def create(resource: "Resource[Any]") -> Endpoint:
         f"Create {one_of} of yours.",
         {"body": resource.create, "access": resource.hooks.writing},
     )
+    shorten(call, partial(short.create, resource), short.replaced(resource))
     names = ("Location", "ETag") if resource.is_versioned else ("Location",)
     errors = responses(ConflictError) if resource.can_conflict else {}
     errors |= responses(ForbiddenError) if resource.is_users_alone else {}
@@ -136,9 +145,9 @@ def read(resource: "Resource[Any]") -> Endpoint:
         access: Access[Any],
         embed: str = "",
     ) -> Any:
-        found = None
-        if not embed and resource.reader is not None:
-            found = await resource.reader.one(access, request, row_id)
+        found, direct = None, direct_of(access, request)
+        if not embed and resource.reader is not None and direct is not None:
+            found = await resource.reader.one(direct, access.caller, row_id)
         if found == "missing":
             raise resource.missing
         if found is not None:
@@ -169,6 +178,7 @@ def read(resource: "Resource[Any]") -> Endpoint:
             "embed": resource.parameters.embed,
         },
     )
+    shorten(call, partial(short.read, resource))
     documented: Documented = {**responses(resource.missing)}
     if resource.is_versioned:
         documented |= {200: headers("ETag"), 304: headers("ETag")}

@@ -8,6 +8,7 @@ from fastapi import Request
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.roles import SQLRole
 
+from stanchion.caller import Caller
 from stanchion.database.changes import circumstances
 from stanchion.database.direct import Direct
 from stanchion.database.journal import tell
@@ -47,16 +48,18 @@ class Inserter:
         self._writer, self._make, self._announcer, self._session = writer, make, announcer, session
         self._insertions: dict[Dialect, Insertion] = {}
 
-    async def create(self, access: Access[Any], request: Request, values: Mapping[str, Any]) -> Made | None:
-        """Insert a row and tell of it, durably. Raises what `Writer.made` raises. None: do it as ever."""
+    def direct(self, access: Access[Any], request: Request, values: Mapping[str, Any]) -> Direct | None:
+        """Return what writes a row of these values past the request's session; None: do it as ever."""
         direct = direct_of(access, request)
         if direct is None or is_shared(request, access.session, self._session):
             return None
-        if any(values.get(name) is not None for name in access.references):
-            return None
+        return None if any(values.get(name) is not None for name in access.references) else direct
+
+    async def create(self, direct: Direct, caller: Caller | None, values: Mapping[str, Any]) -> Made | None:
+        """Insert a row and tell of it, durably. Raises what `Writer.made` raises. None: do it as ever."""
         if self._announcer is not None and self._announcer.takes_trim():
             return None
-        made = self._writer.made({**values, **access.values})
+        made = self._writer.made(values)
         if any(isinstance(value, SQLRole) for value in made.values()):  # what a hook wants computed
             return None
         steps = self._of(direct).steps(tuple(made))
@@ -64,7 +67,7 @@ class Inserter:
             return None
         given = {f"new_{name}": value for name, value in made.items()}
         if self._announcer is not None:
-            said = circumstances(self._announcer.topic, "created", access.caller)
+            said = circumstances(self._announcer.topic, "created", caller)
             given |= {f"event_{name}": value for name, value in said.items()}
         rows = await direct.write(steps, given)
         if rows is None:

@@ -35,41 +35,45 @@ class Reader:
         self._queries: dict[Dialect, Queries] = {}
 
     async def one(
-        self, access: Access[Any], request: Request, row_id: Any
+        self, direct: Direct, caller: Caller | None, row_id: Any
     ) -> tuple[bytes, int] | Literal["missing"] | None:
         """Return a row and its version (0 without one), or that it is not there; None: read it as ever."""
-        direct = direct_of(access, request)
-        if direct is None:
-            return None
-        ready = self._of(direct).one(nobodys=self._is_nobodys(access.caller))
+        ready = self._of(direct).one(nobodys=self._is_nobodys(caller))
         if ready is None:
             return None
-        rows = await direct.fetch(ready, {ROW_ID: row_id, OWNER: _user(access)}, is_short=True)
+        rows = await direct.fetch(ready, {ROW_ID: row_id, OWNER: _user(caller)}, is_short=True)
         if not rows:
             return None if rows is None else "missing"
         text, *version = rows[0]
         return None if text is None else (text.encode(), version[0] if version else 0)
 
-    async def page(self, access: Access[Any], selection: Selection, response: Response) -> bytes | None:
-        """Return the rows of a page as a JSON array, and set `Link`; None: read it as ever."""
-        direct = direct_of(access, selection.request)
-        cursor, query, order = selection.cursor, selection.query, selection.walked
-        if direct is None or selection.where or query.count or (cursor is not None and cursor.digest):
+    @staticmethod
+    def reads(selection: Selection) -> bool:
+        """Tell whether it is a page that may be read so."""
+        cursor = selection.cursor
+        return not (selection.where or selection.query.count or (cursor is not None and cursor.digest))
+
+    async def page(
+        self, direct: Direct, caller: Caller | None, selection: Selection
+    ) -> tuple[bytes, str] | None:
+        """Return the rows of a page as a JSON array, and what `Link` says; None: read it as ever."""
+        if not self.reads(selection):
             return None
+        cursor, query, order = selection.cursor, selection.query, selection.walked
         queries = self._of(direct)
         place = () if cursor is None else cursor.own_place(order, direct.dialect.name)
-        nobodys = self._is_nobodys(access.caller)
+        nobodys = self._is_nobodys(caller)
         ready = queries.page(order, place, nobodys=nobodys, passes=bool(query.offset))
         if ready is None:
             return None
         values = {f"place_{number}": value for number, value in enumerate(place)}
-        values |= {OWNER: _user(access), LIMIT: query.limit + 1, OFFSET: query.offset}
+        values |= {OWNER: _user(caller), LIMIT: query.limit + 1, OFFSET: query.offset}
         is_short = query.offset <= _SHORT_OFFSET and queries.has_index(order)
         rows = await direct.fetch(ready, values, is_short=is_short)
         if rows is None:
             return None
-        texts = selection.cut(rows, response)
-        return None if None in texts else f"[{','.join(texts)}]".encode()
+        texts, link = selection.cut(rows)
+        return None if None in texts else (f"[{','.join(texts)}]".encode(), link)
 
     def _of(self, direct: Direct) -> Queries:
         found = self._queries.get(direct.dialect)
@@ -85,8 +89,8 @@ class Reader:
         return caller.user_id is None
 
 
-def _user(access: Access[Any]) -> int | None:
-    return None if access.caller is None else access.caller.user_id
+def _user(caller: Caller | None) -> int | None:
+    return None if caller is None else caller.user_id
 
 
 def direct_of(access: Access[Any], request: Request) -> Direct | None:
@@ -101,8 +105,17 @@ def direct_of(access: Access[Any], request: Request) -> Direct | None:
     return session.database.direct
 
 
+class JSONText(Response):
+    """JSON that is written already, with its headers as they are sent."""
+
+    def __init__(self, text: bytes, *headers: tuple[bytes, bytes], status: int = 200) -> None:
+        self.status_code = status
+        self.body = text
+        self.background = None
+        length = (b"content-length", str(len(text)).encode())
+        self.raw_headers = [length, (b"content-type", b"application/json"), *headers]
+
+
 def as_json(text: bytes, response: Response, status: int = 200) -> Response:
     """Return the reply with what dependencies, and the path operation, have said of it."""
-    reply = Response(text, status_code=response.status_code or status, media_type="application/json")
-    reply.raw_headers.extend(response.raw_headers)
-    return reply
+    return JSONText(text, *response.raw_headers, status=response.status_code or status)

@@ -29,6 +29,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stanchion.routing.parameters import Arguments, Errors, Reader, body_readers, reader
+from stanchion.signature import asks_request_alone
 from stanchion.stack import FUNCTION_STACK, REQUEST_STACK
 
 _CLEANUP_SCOPES = "fastapi_async_cleanup_scopes"
@@ -94,6 +95,8 @@ class Planner:
 
     def function(self, dependant: Dependant) -> "Function":
         """Return the plan of a function that something depends on."""
+        if asks_request_alone(dependant.call):
+            return Function(Signature((), (), _special(dependant)), dependant)
         return Function(self.signature(dependant), dependant)
 
     def _dependency(self, dependant: Dependant) -> "Dependency":

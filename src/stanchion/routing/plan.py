@@ -19,6 +19,7 @@ from starlette.responses import Response
 from stanchion.routing.answer import answerer
 from stanchion.routing.body import body_reader
 from stanchion.routing.dependencies import Planner, Work
+from stanchion.routing.short import short_of
 from stanchion.stack import FUNCTION_STACK, HANDLER_STACK, REQUEST_STACK
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -66,6 +67,7 @@ class Plan:
             strict=strict.value if isinstance(strict, DefaultPlaceholder) else strict, context=self._context
         )
         self._answer = answerer(route, self._context)
+        self._short = short_of(route)
 
     @property
     def reason(self) -> str | None:
@@ -84,6 +86,10 @@ class Plan:
         """Answer a request. What only FastAPI's own handler knows how to serve is handed to it."""
         if self.reason is not None or not self._usual(request):
             return await self._own(request)
+        if self._short is not None and not getattr(self._provider, "dependency_overrides", None):
+            response = await self._short(request)
+            if response is not None:
+                return response
         work = Work(request, self._provider, Undefined if self._read is None else await self._read(request))
         arguments = await self._signature.arguments(work)
         if work.errors:

@@ -17,6 +17,7 @@ from stanchion.database import Database
 from stanchion.errors import DomainError, ForbiddenError, InvalidError, UnauthorizedError
 from stanchion.security.cache import Cache
 from stanchion.security.keys import ApiKey, active_ids, api_keys, digest, find, prefix
+from stanchion.signature import of_request_alone
 from stanchion.tickets import TicketError, bearer, is_reading
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -71,11 +72,12 @@ class KeyGuard:
         self._keys, self._user_ids = Cache[ApiKey](cache), Cache[int](cache)
         self._user_is_there = () if users is None else (_no_user_or_exists(users),)
 
+    @of_request_alone
     async def __call__(
         self,
         request: Request,
-        _header: Annotated[str | None, Security(_header_scheme)],
-        _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer_scheme)],
+        _header: Annotated[str | None, Security(_header_scheme)] = None,
+        _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer_scheme)] = None,
         _user_id: Annotated[
             str | None,
             Header(
