@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, ColumnElement, false, type_coerce
 from sqlalchemy.orm import Mapped
 
 from stanchion.errors import InvalidError, PreconditionFailedError
+from stanchion.exchange import values_of
 from stanchion.signature import of_request_alone
 
 _ENTITY_TAG = re.compile(r'[\s,]*((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|$)')
@@ -117,7 +118,7 @@ def _read(request: Request, name: str) -> frozenset[str] | None:
 
     Raises InvalidError for text that is none.
     """
-    values = request.headers.getlist(name)
+    values = values_of(request.scope, name.lower().encode())
     if not values:
         return None
     text = ", ".join(values).strip(" \t,")  # RFC 9110, 5.6.1: empty elements, and lists, are fine

@@ -6,8 +6,8 @@ from starlette.types import Message, Scope, Send
 
 Headers = list[tuple[bytes, bytes]]
 """As ASGI has them: names in small letters."""
-Shape = Callable[[int, Headers], None]
-"""Changes the headers of a response that begins with this status."""
+Shape = Callable[["Exchange", Headers], None]
+"""Changes the headers of a response that begins."""
 
 _EXCHANGE = "stanchion.exchange"
 
@@ -45,13 +45,18 @@ class Exchange:
         """Send a message to the client."""
         kind = message["type"]
         if kind == "http.response.start":
-            status = self.status = message["status"]
+            self.status = message["status"]
             headers = message["headers"] = list(message.get("headers", ()))  # ASGI lets an app leave them out
             for shape in reversed(self.shapes):
-                shape(status, headers)
+                shape(self, headers)
         elif kind == "http.response.body":
             self.has_ended = not message.get("more_body", False)
         await self._send(message)
+
+
+def values_of(scope: Scope, name: bytes) -> list[str]:
+    """Return what a request has in a header, once for each time that it was sent."""
+    return [value.decode("latin-1") for other, value in scope["headers"] if other == name]
 
 
 def put(headers: Headers, name: bytes, value: bytes) -> None:

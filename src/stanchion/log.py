@@ -8,7 +8,7 @@ import structlog
 
 
 class Log:
-    """Writes to a structlog logger, which is bound once: to bind takes longer than to be told to be silent."""
+    """Writes to a structlog logger, which is bound once: to bind takes longer than to be silent."""
 
     def __init__(self, name: str) -> None:
         self._logger = structlog.stdlib.get_logger(name)
@@ -28,6 +28,6 @@ class Log:
         if not (self._processors and self._processors[0] is structlog.stdlib.filter_by_level):
             return False
         logger = self._bound
-        return isinstance(logger, structlog.stdlib.BoundLogger) and (
-            logger.disabled or logger.getEffectiveLevel() > logging.INFO
-        )
+        if not isinstance(logger, structlog.stdlib.BoundLogger):
+            return False
+        return bool(logger.disabled) or logger.getEffectiveLevel() > logging.INFO

@@ -113,7 +113,7 @@ class RequestLogMiddleware:
         started = time.perf_counter()
         identity = request_id(scope)
         exchange, send = Exchange.of(scope, send)
-        exchange.shapes.append(lambda status, headers: put(headers, b"x-request-id", identity.encode()))
+        exchange.shapes.append(lambda _, headers: put(headers, b"x-request-id", identity.encode()))
         before = structlog.contextvars.bind_contextvars(request_id=identity)
         try:
             await self.app(scope, receive, send)

@@ -10,6 +10,8 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
+from stanchion.signature import passed_by
+
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 """What a route answers with."""
 Keep = Callable[[Response], Awaitable[None]]
@@ -48,7 +50,7 @@ def keeping(handle: Handler) -> Handler:
             await keep(response)
         return response
 
-    return handler
+    return passed_by(handle, handler)
 
 
 def before_commit(request: Request, keep: Keep, *, takes_bodies: bool = False) -> None:

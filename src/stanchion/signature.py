@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 _REQUEST_ALONE = "__stanchion_request_alone__"
+_INNER = "__stanchion_inner__"
+_CALL = "__call__"
 
 
 def of_request_alone(function: Function) -> Function:
@@ -20,8 +22,21 @@ def of_request_alone(function: Function) -> Function:
 
 def asks_request_alone(call: Any) -> bool:
     """Tell whether a dependency is marked so, or the `__call__` of its class."""
-    called = call if isinstance(call, FunctionType) else getattr(type(call), "__call__", None)
+    called = call if isinstance(call, FunctionType) else getattr(type(call), _CALL, None)
     return bool(getattr(called, _REQUEST_ALONE, False))
+
+
+def passed_by(inner: Any, outer: Function) -> Function:
+    """Mark a function around another which an answer that comes a shorter way has no need of."""
+    setattr(outer, _INNER, inner)
+    return outer
+
+
+def innermost(function: Any) -> Any:
+    """Return what is inside of all functions that are marked so."""
+    while (inner := getattr(function, _INNER, None)) is not None:
+        function = inner
+    return function
 
 
 def with_parameters(

@@ -8,6 +8,7 @@ user's own dependencies may build on ours, whatever their scope.
 """
 
 from contextlib import AsyncExitStack
+from operator import attrgetter
 
 from starlette.requests import HTTPConnection
 
@@ -38,6 +39,5 @@ def function_stack(connection: HTTPConnection) -> AsyncExitStack:
     return stack
 
 
-def is_used(stack: AsyncExitStack) -> bool:
-    """Tell whether something is to be done when a stack is closed; True where Python does not tell."""
-    return bool(getattr(stack, "_exit_callbacks", True))
+callbacks = attrgetter("_exit_callbacks")
+"""Returns what is to be done when a stack is closed: empty for one that nobody has used."""

@@ -3,7 +3,8 @@
 import pytest
 from fastapi import FastAPI, Response
 
-from stanchion.app.private import PrivateMiddleware
+from stanchion.app.head import HeadMiddleware
+from stanchion.app.private import keep_private
 from stanchion.testing import client
 
 pytestmark = pytest.mark.anyio
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 def app() -> FastAPI:
     app = FastAPI()
-    app.add_middleware(PrivateMiddleware)
+    app.add_middleware(HeadMiddleware, shapes=[keep_private])
 
     @app.get("/")
     async def root(response: Response) -> str:

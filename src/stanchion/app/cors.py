@@ -30,7 +30,7 @@ class ProblemCORSMiddleware(CORSMiddleware):
         await super().__call__(scope, receive, send)
 
 
-def _vary_by_origin(status: int, headers: Headers) -> None:
+def _vary_by_origin(exchange: Exchange, headers: Headers) -> None:
     """Say as Starlette does that the answer to an origin would be another."""
     vary(headers, b"Origin")
 

@@ -1,23 +1,33 @@
-"""HEAD wherever GET is answered (RFC 9110, 9.3.2): monitors and load balancers ask that way."""
+"""HEAD wherever GET is answered (RFC 9110, 9.3.2): monitors and load balancers ask that way.
+
+And what is said of every response, whatever answers.
+"""
+
+from collections.abc import Collection
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stanchion.errors.handlers import HEAD_IS_ANSWERED
+from stanchion.exchange import Exchange, Shape
 
 
 class HeadMiddleware:
     """Lets the path operation of GET answer HEAD, and sends its status and headers alone.
 
     FastAPI gives a path operation the one method of its decorator. A stream ends at its first chunk.
+    `shapes` change the headers of each response.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, shapes: Collection[Shape] = ()) -> None:
         self.app = app
+        self._shapes = shapes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             scope[HEAD_IS_ANSWERED] = True
+            exchange, send = Exchange.of(scope, send)
+            exchange.shapes += self._shapes
         if scope.get("method") != "HEAD":
             await self.app(scope, receive, send)
             return

@@ -53,7 +53,7 @@ class _Reading:
         self._whole = False  # has the body of the request arrived?
         self.is_stream = False
 
-    def note(self, status: int, headers: Headers) -> None:
+    def note(self, exchange: Exchange, headers: Headers) -> None:
         """Look at the response, which begins, whether it is a stream of events."""
         for name, value in headers:
             if value.startswith(b"text/event-stream") and name.lower() == b"content-type":

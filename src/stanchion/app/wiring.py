@@ -10,8 +10,8 @@ from stanchion.app.document import correct_document
 from stanchion.app.head import HeadMiddleware
 from stanchion.app.health import add_health
 from stanchion.app.heap import freeze_heap
-from stanchion.app.no_content import NoContentMiddleware
-from stanchion.app.private import PrivateMiddleware
+from stanchion.app.no_content import drop_type
+from stanchion.app.private import keep_private
 from stanchion.app.slashes import answer_both_slashes
 from stanchion.app.streams import StopStreamsMiddleware
 from stanchion.app.worker import embed_worker
@@ -52,10 +52,10 @@ def install(
 ) -> None:
     """Make `app` safe to ship; its routes may be added before or after.
 
-    Adds, from the inside out: no `Content-Type` where there is no content; HEAD wherever GET is; an
-    end of event streams when the process is told to stop; every error as an RFC 9457 problem; answers
-    to a key that no cache shares; a limit on the size of bodies; CORS for the origins in the settings;
-    the request's id and the access log. Adds `/health`, with a database `/health/ready`, and `/docs`
+    Adds, from the inside out: HEAD wherever GET is, no `Content-Type` where there is no content, and answers
+    to a key that no cache shares; an end of event streams when the process is told to stop; every error as
+    an RFC 9457 problem; a limit on the size of bodies; CORS for the origins in the settings; the request's id
+    and the access log. Adds `/health`, with a database `/health/ready`, and `/docs`
     and `/redoc` from local files; answers a path with and without its last slash, and finds compiled
     routes at once. Sets up logging for the process, and keeps the garbage collector from what the start
     has made. With `jobs`, which `stanchion worker` finds as `app.state.jobs`, a worker runs between the
@@ -63,12 +63,10 @@ def install(
     """
     logging.configure(format=settings.LOG_FORMAT, level=settings.LOG_LEVEL)
     sign_with(app, settings.signing_secret)
-    app.add_middleware(NoContentMiddleware)
-    app.add_middleware(HeadMiddleware)
+    app.add_middleware(HeadMiddleware, shapes=(keep_private, drop_type))
     app.add_middleware(StopStreamsMiddleware)
     handle_errors(app, body_statuses=(400, 413))
     correct_document(app)
-    app.add_middleware(PrivateMiddleware)
     app.add_middleware(BodyLimitMiddleware, max_body_size=settings.MAX_BODY_SIZE)
     app.add_middleware(
         ProblemCORSMiddleware,

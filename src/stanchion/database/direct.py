@@ -22,6 +22,7 @@ from stanchion.database.failures import (
 )
 from stanchion.database.group_writer import GroupWriter
 from stanchion.database.lending import LendingPool, Loan
+from stanchion.database.listeners import count
 from stanchion.database.loop_reader import LoopReader
 from stanchion.database.ready import Ready
 from stanchion.database.turns import Turns
@@ -45,6 +46,8 @@ class Direct:
         self._loop_reader = LoopReader(url) if self._is_sqlite else None
         self._group_writer = GroupWriter(url, turns) if self._is_sqlite else None
         self._limits: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+        self._limit_of: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
+        """The last that was asked for: one process has mostly one loop."""
         self._refusals, self._gives_up = _errors(self._is_sqlite)
         # What listens by now is ours.
         self._preparing = self._count_preparing()
@@ -113,16 +116,16 @@ class Direct:
 
     @property
     def _is_watched(self) -> bool:
-        listened = self._engine.dispatch
-        return bool(
-            listened.before_cursor_execute
-            or listened.after_cursor_execute
-            or listened.before_execute
-            or listened.after_execute
-            or listened.engine_connect
-            # Of ours there is one on SQLite alone, which begins; another may prepare the transaction.
-            or (listened.begin and not self._is_sqlite)
+        told: Any = self._engine.dispatch
+        heard = count(
+            told.before_cursor_execute,
+            told.after_cursor_execute,
+            told.before_execute,
+            told.after_execute,
+            told.engine_connect,
         )
+        # Of ours there is one on SQLite alone, which begins; another may prepare the transaction.
+        return bool(heard or (not self._is_sqlite and count(told.begin)))
 
     @property
     def _is_prepared(self) -> bool:
@@ -130,7 +133,7 @@ class Direct:
         return self._count_preparing() != self._preparing
 
     def _count_preparing(self) -> int:
-        return len(self._engine.pool.dispatch.connect)
+        return count(self._engine.pool.dispatch.connect)
 
     async def _pooled(self, sql: str, parameters: Sequence[Any], *, writing: bool = False) -> Rows | None:
         # More than the pool keeps would be opened, and closed when they come back: to wait is shorter.
@@ -159,17 +162,27 @@ class Direct:
 
     def _limit(self) -> asyncio.Semaphore:
         loop = asyncio.get_running_loop()
+        last = self._limit_of
+        if last is not None and last[0] is loop:
+            return last[1]
         limit = self._limits.get(loop)
         if limit is None:
             pool = self._engine.pool
             size = pool.size() if isinstance(pool, QueuePool) else 1
             limit = self._limits[loop] = asyncio.Semaphore(size)
+        self._limit_of = loop, limit
         return limit
 
     async def _on_connection(
         self, sql: str, parameters: Sequence[Any], *, writing: bool = False
     ) -> Rows | None:
-        connection = await self._taken()
+        pool = self._engine.pool
+        connection: Loan | PoolProxiedConnection | None = None
+        if isinstance(pool, LendingPool):
+            connection = pool.lend()
+        if connection is None:
+            with translated():
+                connection = await greenlet_spawn(pool.connect)
         driver: Any = connection.driver_connection
         busy: DatabaseBusyError | None = None
         try:
@@ -200,13 +213,6 @@ class Direct:
         if busy is not None:
             raise busy
         return rows
-
-    async def _taken(self) -> Loan | PoolProxiedConnection:
-        pool = self._engine.pool
-        if isinstance(pool, LendingPool) and (loan := pool.lend()) is not None:
-            return loan
-        with translated():
-            return await greenlet_spawn(pool.connect)
 
     async def _told(self, sql: str, parameters: Sequence[Any]) -> Rows | None:
         try:

@@ -7,6 +7,8 @@ import sqlalchemy
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util.queue import Empty, Full
 
+from stanchion.database.listeners import count
+
 PROVEN_ON = ("2.1",)
 """The SQLAlchemy versions whose insides, those that a subclass of a pool meets, are known here."""
 
@@ -36,11 +38,11 @@ class LendingPool(AsyncAdaptedQueuePool):
         if self._pre_ping or self._recycle > -1 or self._is_heard:
             return None
         try:
-            entry = self._pool.get_nowait()
+            entry: Any = self._pool.get_nowait()
         except Empty:
             return None
         # Of a pool they are all _ConnectionRecord; what invalidates one of them, or all, is known there.
-        if cast("Any", entry)._is_hard_or_soft_invalidated() or not self.is_sure(entry):
+        if entry._is_hard_or_soft_invalidated() or not self.is_sure(entry):
             self._doubted.append(entry)
             return None
         return Loan(self, entry)
@@ -61,9 +63,10 @@ class LendingPool(AsyncAdaptedQueuePool):
 
     @property
     def _is_heard(self) -> bool:
-        told = self.dispatch
-        others = len(told.checkout) + len(told.checkin) - self.listeners
-        return bool(others or told.reset or self._should_log_debug())
+        told: Any = self.dispatch
+        return bool(
+            count(told.checkout, told.checkin, told.reset) > self.listeners or self._should_log_debug()
+        )
 
     def _do_get(self) -> ConnectionPoolEntry:
         try:

@@ -10,9 +10,9 @@ from sqlalchemy.engine import URL
 
 from stanchion.database.sqlite import lower
 
-_STEP = 1000
+_STEP = 10_000
 """Instructions of SQLite's machine from one look at the length of a read to the next."""
-_LONGEST = 50
+_LONGEST = 5
 """Steps of a read: some milliseconds. One that was taken for short and is not ends there."""
 
 

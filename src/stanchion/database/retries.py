@@ -9,6 +9,7 @@ import structlog
 from fastapi import Request, Response
 
 from stanchion.database.failures import is_collision
+from stanchion.signature import passed_by
 
 SESSIONS = "stanchion.sessions"
 """Where a request keeps its sessions, by the id of their Database."""
@@ -43,7 +44,7 @@ def retried(
             await pause(attempt)
         return await handle(request)
 
-    return handler
+    return passed_by(handle, handler)
 
 
 async def _start_over(request: Request) -> None:

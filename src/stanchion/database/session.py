@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from stanchion.database.journal import JournaledSession
+from stanchion.database.listeners import count
 
 if TYPE_CHECKING:
     from stanchion.database.engine import Database
@@ -14,11 +15,14 @@ _listened: Any = JournaledSession().dispatch
 """Of one that is never used: what listens to the class, listens to it."""
 
 
-_MEANT = ("do_orm_execute", "after_begin", "after_transaction_create", "before_commit", "after_commit")
-
-
-def _heard() -> list[int]:
-    return [len(getattr(_listened, name)) for name in _MEANT]
+def _heard() -> int:
+    return count(
+        _listened.do_orm_execute,
+        _listened.after_begin,
+        _listened.after_transaction_create,
+        _listened.before_commit,
+        _listened.after_commit,
+    )
 
 
 _OURS = _heard()

@@ -97,9 +97,9 @@ def create(resource: "Resource[Any]") -> Endpoint:
 
     async def one(body: Any, request: Request, response: Response, access: Access[Any]) -> Any:
         values = new(body)
-        direct = resource.inserter and resource.inserter.direct(access, request, values)
-        if resource.inserter is not None and direct is not None:
-            made = await resource.inserter.create(direct, access.caller, {**values, **access.values})
+        inserter = resource.inserter
+        if inserter is not None and (direct := inserter.direct(access, request, values)) is not None:
+            made = await inserter.create(direct, access.caller, {**values, **access.values})
             if made is not None:
                 response.headers["Location"] = resource.place(request, made.key)
                 if resource.is_versioned:

@@ -60,8 +60,9 @@ class Inserter:
         if self._announcer is not None and self._announcer.takes_trim():
             return None
         made = self._writer.made(values)
-        if any(isinstance(value, SQLRole) for value in made.values()):  # what a hook wants computed
-            return None
+        for value in made.values():
+            if isinstance(value, SQLRole):  # what a hook wants computed
+                return None
         steps = self._of(direct).steps(tuple(made))
         if steps is None:
             return None

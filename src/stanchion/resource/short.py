@@ -1,21 +1,21 @@
 """The short ways of a resource: from the request to the database and back, with no dependency to be solved.
 
-A row and a page that are read, and a row that is made, are answered so where the rows a caller may see or make
-follow from the key, the owner and `deleted_at` alone. Whatever is not as in most requests (a body that is not
-valid, a filter, an Idempotency-Key) goes the way of the path operation, which answers the same.
+A row and a page that are read, and a row that is made, are answered so where which rows a caller may see or
+make follows from the key, the owner and `deleted_at` alone. Whatever is not as in most requests (a body that
+is not valid, a filter, an Idempotency-Key) goes the way of the path operation, which answers the same.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from fastapi import Request, Response
+from fastapi import Request, Response, params
 from pydantic import TypeAdapter, ValidationError
 from starlette.exceptions import HTTPException
 
 from stanchion.caller import Caller
-from stanchion.concurrency import IfNoneMatch, etag
+from stanchion.concurrency import IfNoneMatch, Precondition, etag
 from stanchion.database import Database
 from stanchion.database.direct import Direct
 from stanchion.database.session import is_session_meant
@@ -29,7 +29,7 @@ from stanchion.signing import signer_of
 if TYPE_CHECKING:
     from stanchion.resource.resource import Resource
 
-_match = IfNoneMatch.__metadata__[0].dependency
+_MATCH: Any = next(one.dependency for one in get_args(IfNoneMatch) if isinstance(one, params.Depends))
 _LEARN = "stanchion.learn"
 _LONGEST, _MOST = 200, 256
 """Bytes of a query whose meaning is kept, and how many of them."""
@@ -73,12 +73,13 @@ def read(resource: "Resource[Any]") -> Short | None:
     name = f"{resource.table.name}_id"
     read_id = TypeAdapter(resource.table.id_type).validator.validate_python
     missing, is_versioned = resource.missing, resource.is_versioned
+    if_none_match: Callable[[Request], Awaitable[Precondition]] = _MATCH
 
     async def answer(request: Request) -> Response | None:
         direct = way.direct
         if direct is None:
             return None
-        match = await _match(request)  # a bad one is told of before the key is looked at
+        match: Precondition = await if_none_match(request)  # a bad one is told of before the key is looked at
         caller = await way.caller(request)
         try:
             row_id = read_id(request.path_params[name])
@@ -182,5 +183,5 @@ def create(resource: "Resource[Any]") -> Short | None:
 
 
 def replaced(resource: "Resource[Any]") -> tuple[Any, ...]:
-    """Return the dependencies of a POST's route that its short way knows: the hooks, and what keeps replies."""
+    """Return the dependencies of a POST's route that its short way knows: hooks, and what keeps replies."""
     return (resource.hooks.writing.__metadata__[0].dependency, resource.idempotency)

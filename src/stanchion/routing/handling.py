@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from stanchion.stack import FUNCTION_STACK, HANDLER_STACK, REQUEST_STACK, is_used
+from stanchion.stack import FUNCTION_STACK, HANDLER_STACK, REQUEST_STACK, callbacks
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 """What a route answers with, as its `get_route_handler` returns it."""
@@ -35,8 +35,8 @@ async def handle(handler: Handler, scope: Scope, receive: Receive, send: Send) -
     """Answer a request as FastAPI does from its ExceptionMiddleware inwards.
 
     It has three stacks and two handlings of exceptions open around each request. Where all goes well, nothing
-    is left of them but to close the stacks that are used, in their order. Where it does not, and for a response
-    that is no plain one, FastAPI goes on from there.
+    is left of them but to close the stacks that are used, in their order. Where it does not, and for a
+    response that is no plain one, FastAPI goes on from there.
     """
     request = Request(scope, receive, send)
     last = scope[HANDLER_STACK] = AsyncExitStack()
@@ -47,14 +47,14 @@ async def handle(handler: Handler, scope: Scope, receive: Receive, send: Send) -
     started = False
     try:
         response = await handler(request)
-        if is_used(before):
+        if callbacks(before):
             await before.aclose()
         if type(response).__call__ is Response.__call__:
             started = True
             await response(scope, receive, send)
-            if is_used(after):
+            if callbacks(after):
                 await after.aclose()
-            if is_used(last):
+            if callbacks(last):
                 await last.aclose()
             return
     except BaseException as error:

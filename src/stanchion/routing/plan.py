@@ -20,6 +20,7 @@ from stanchion.routing.answer import answerer
 from stanchion.routing.body import body_reader
 from stanchion.routing.dependencies import Planner, Work
 from stanchion.routing.short import short_of
+from stanchion.signature import innermost
 from stanchion.stack import FUNCTION_STACK, HANDLER_STACK, REQUEST_STACK
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -86,16 +87,30 @@ class Plan:
         """Answer a request. What only FastAPI's own handler knows how to serve is handed to it."""
         if self.reason is not None or not self._usual(request):
             return await self._own(request)
-        if self._short is not None and not getattr(self._provider, "dependency_overrides", None):
-            response = await self._short(request)
-            if response is not None:
-                return response
         work = Work(request, self._provider, Undefined if self._read is None else await self._read(request))
         arguments = await self._signature.arguments(work)
         if work.errors:
             body = None if work.body is Undefined else work.body
             raise RequestValidationError(work.errors, body=body, endpoint_ctx=self._context(request))
         return await self._answer(work, arguments)
+
+    def shortened(self, handler: Handler) -> Handler:
+        """Return the handler of the route with the shorter way before it, where there is one.
+
+        A handler that somebody has put around ours is to hear of each request.
+        """
+        short = self._short
+        if short is None or innermost(handler) != self.handle:
+            return handler
+
+        async def shortened(request: Request) -> Response:
+            if not getattr(self._provider, "dependency_overrides", None) and self.reason is None:
+                response = await short(request)
+                if response is not None:
+                    return response
+            return await handler(request)
+
+        return shortened
 
     def _usual(self, request: Request) -> bool:
         """Tell whether no telemetry watches, and the request has what FastAPI's own handler asks for."""

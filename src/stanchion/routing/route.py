@@ -83,9 +83,10 @@ def survey(app: FastAPI | APIRouter) -> Iterator[Surveyed]:
             yield Surveyed(context.path or "", frozenset(context.methods or ()), reason)
 
 
-def is_planned(place: Any) -> bool:
-    """Tell whether there is a plan of a route, or of a place where it is included."""
-    return unproven() is None and isinstance(getattr(place, _OUTCOME, None), Plan)
+def plan_of(place: Any) -> "Plan | None":
+    """Return the plan of a route, or of a place where it is included."""
+    outcome = getattr(place, _OUTCOME, None)
+    return outcome if unproven() is None and isinstance(outcome, Plan) else None
 
 
 def _reason(place: Any) -> str | None:

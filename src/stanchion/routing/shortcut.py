@@ -6,7 +6,7 @@ which route it is. The shortcut stands before that, as the innermost of the app'
 """
 
 from types import FunctionType
-from typing import Any, cast
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, routing
 from fastapi.middleware import asyncexitstack
@@ -37,20 +37,21 @@ def match_once(app: FastAPI) -> None:
     with a limit on the size of bodies, and everything while its telemetry watches, while one of the functions
     that this saves is replaced, or on a FastAPI that is not in PROVEN_ON.
 
-    `stanchion.app.install` does it. An app that is mounted in another is an app of its own. Raises RuntimeError
-    for an app that has started: its middlewares are what they are.
+    `stanchion.app.install` does it. An app that is mounted in another is an app of its own. Raises
+    RuntimeError for an app that has started: its middlewares are what they are.
     """
     if app.middleware_stack is not None:
         raise RuntimeError("match_once comes before the first request: the app has started.")
     if unproven() or not all(map(_is_their_own, _OWN)):
         return
-    if not any(middleware.cls is Shortcut for middleware in app.user_middleware):
+    known: Any = Shortcut
+    if not any(middleware.cls is known for middleware in app.user_middleware):
         # The last one is the innermost. `add_middleware` puts all others before it.
         app.user_middleware.append(Middleware(Shortcut, router=app.router))
 
 
 class Shortcut:
-    """Hands a request to the compiled route that answers, or to what FastAPI has inside of all middlewares."""
+    """Hands a request to the compiled route that answers, or to what FastAPI has inside of middlewares."""
 
     def __init__(self, app: ASGIApp, router: APIRouter) -> None:
         self.app = app
@@ -60,26 +61,25 @@ class Shortcut:
         """What is saved; None where that is not what FastAPI makes, and all is left to it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        found = self._find(scope) if self._may_look(scope) else None
-        if found is None:
+        inside = self.inside
+        found = self._find(scope) if inside is not None and self._may_look(scope) else None
+        if found is None or inside is None:
             await self.app(scope, receive, send)
             return
-        candidate, child = found
+        candidate, handler, child = found
         _select(scope, candidate, child)
-        inside = cast("ExceptionMiddleware", self.inside)
         scope["starlette.exception_handlers"] = (inside._exception_handlers, inside._status_handlers)
-        await handle(cast("Handler", candidate.handler), scope, receive, send)
+        await handle(handler, scope, receive, send)
 
     def _may_look(self, scope: Scope) -> bool:
         return (
             scope["type"] == "http"
-            and self.inside is not None
             and scope.get("fastapi.telemetry") is None
             and not self._router.form_limits
             and _saved() == _OWN
         )
 
-    def _find(self, scope: Scope) -> tuple["Candidate", Scope] | None:
+    def _find(self, scope: Scope) -> tuple["Candidate", "Handler", Scope] | None:
         """Return what matches first, with what is to be set in the scope; None where it is not compiled."""
         scope.setdefault("router", self._router)
         table = self._table
@@ -88,7 +88,8 @@ class Shortcut:
         for candidate in table.near(get_route_path(scope)):
             match, child = candidate.ask(scope)
             if match is Match.FULL:
-                return (candidate, child) if candidate.is_ready else None
+                handler = candidate.ready
+                return None if handler is None else (candidate, handler, child)
         return None
 
 

@@ -20,7 +20,7 @@ from starlette.routing import Match, Mount, Route, WebSocketRoute, compile_path
 from starlette.types import Scope
 
 from stanchion.routing.handling import Handler, handler_of
-from stanchion.routing.route import is_planned
+from stanchion.routing.route import plan_of
 
 _BY_REGEX = (Route.matches, APIRoute.matches, Mount.matches, _EffectiveRouteContext.matches)
 """The ways in which the `path_regex` of a route decides; one that matches in another may match any path."""
@@ -60,9 +60,10 @@ class Candidate:
     """What FastAPI made of the handler."""
 
     @property
-    def is_ready(self) -> bool:
-        """Whether the handler alone can answer it; a route may be given another app at any time."""
-        return self.handler is not None and (self.context or self.route).app is self.app
+    def ready(self) -> Handler | None:
+        """What can answer alone; a route may be given another app at any time."""
+        place = self.route if self.context is None else self.context
+        return self.handler if place is not None and place.app is self.app else None
 
 
 @dataclass(slots=True)
@@ -181,12 +182,13 @@ def _included(included: _IncludedRouter) -> Iterator[Candidate]:
 
 def _planned(place: Any, route: APIRoute) -> dict[str, Any]:
     """Return what a candidate has of a compiled route in one place; nothing of what is left to FastAPI."""
-    handler = handler_of(place.app) if is_planned(place) else None
-    if handler is None or _function(route.handle) is not APIRoute.handle:
+    plan = plan_of(place)
+    handler = handler_of(place.app)
+    if plan is None or handler is None or _function(route.handle) is not APIRoute.handle:
         return {}
     if _function(place.matches) not in _BY_REGEX:  # `handle` asks for the method again, which these have done
         return {}
-    return {"route": route, "handler": handler, "app": place.app}
+    return {"route": route, "handler": plan.shortened(handler), "app": place.app}
 
 
 def _is_usual(included: _IncludedRouter, places: list[Any]) -> bool:

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, exists, or_, select
 from stanchion.caller import Caller
 from stanchion.database import Database
 from stanchion.errors import DomainError, ForbiddenError, InvalidError, UnauthorizedError
+from stanchion.exchange import values_of
 from stanchion.security.cache import Cache
 from stanchion.security.keys import ApiKey, active_ids, api_keys, digest, find, prefix
 from stanchion.signature import of_request_alone
@@ -131,8 +132,8 @@ class KeyGuard:
         return caller
 
     def _credential(self, request: Request) -> str | None:
-        sent = set(request.headers.getlist("X-API-Key"))
-        for value in request.headers.getlist("Authorization"):
+        sent = set(values_of(request.scope, b"x-api-key"))
+        for value in values_of(request.scope, b"authorization"):
             scheme, _, token = value.partition(" ")
             if scheme.lower() == "bearer":
                 sent.add(token.strip())
@@ -171,7 +172,7 @@ class KeyGuard:
 
 
 def _named_user(request: Request) -> int | None:
-    values = request.headers.getlist("X-User-ID")
+    values = values_of(request.scope, b"x-user-id")
     if not values:
         return None
     if len(values) > 1:
