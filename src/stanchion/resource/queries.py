@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import BigInteger, Column, ColumnElement, Select, bindparam, select
+from sqlalchemy import BigInteger, Column, ColumnElement, Select, bindparam, literal_column, select
 from sqlalchemy.engine import Dialect
 
 from stanchion.database.columns import UTCDateTime
@@ -16,7 +16,7 @@ from stanchion.resource.announcer import VERSION
 from stanchion.resource.shape import shape
 from stanchion.resource.table import Described
 
-ROW_ID, OWNER, LIMIT, OFFSET = "row_id", "row_owner", "page_limit", "page_offset"
+ROW_ID, OWNER, OFFSET = "row_id", "row_owner", "page_offset"
 """The names of what is given to the statements; those of a place are `place_0`, `place_1`."""
 
 
@@ -43,14 +43,17 @@ class Queries:
             self._ready[name] = Ready.of(self._narrowed(statement, nobodys), self._dialect)
         return self._ready.get(name)
 
-    def page(self, order: Order, place: Sequence[Any], *, nobodys: bool, passes: bool) -> Ready | None:
-        """Return what reads the texts of the rows after a place, and where they stand.
+    def page(
+        self, order: Order, place: Sequence[Any], limit: int, *, nobodys: bool, passes: bool
+    ) -> Ready | None:
+        """Return what reads the texts of at most `limit` rows after a place, and where they stand.
 
-        `passes` tells that an offset is given. None where Pydantic has to write rows, or SQLAlchemy to read
-        what they are sorted by.
+        `passes` tells that an offset is given. The limit is in the statement, so that PostgreSQL plans it
+        once: of one that is given it expects a tenth of the rows, and plans again each time. None where
+        Pydantic has to write rows, or SQLAlchemy to read what they are sorted by.
         """
         missing = tuple(value is None for value in place)
-        name = (nobodys, passes, missing, *((key.name, key.descending) for key in order.keys))
+        name = (nobodys, passes, limit, missing, *((key.name, key.descending) for key in order.keys))
         if self._text is not None and name not in self._ready and self._are_plain(order):
             if len(self._ready) > _MOST:
                 self._ready.clear()
@@ -61,7 +64,7 @@ class Queries:
                     for number, (key, value) in enumerate(zip(order.keys, place, strict=True))
                 ]
                 statement = statement.where(order.after(named))
-            statement = statement.order_by(*order.clauses).limit(bindparam(LIMIT, type_=BigInteger()))
+            statement = statement.order_by(*order.clauses).limit(literal_column(str(limit)))
             if passes:
                 statement = statement.offset(bindparam(OFFSET, type_=BigInteger()))
             self._ready[name] = Ready.of(statement, self._dialect)
