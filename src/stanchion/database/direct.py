@@ -25,8 +25,9 @@ from stanchion.database.lending import LendingPool, Loan
 from stanchion.database.listeners import count
 from stanchion.database.loop_reader import LoopReader
 from stanchion.database.ready import Ready
+from stanchion.database.telling import Telling
 from stanchion.database.turns import Turns
-from stanchion.database.wakes import SILENT
+from stanchion.database.wakes import CHANNEL, SILENT
 
 Rows = Sequence[Any]
 
@@ -49,6 +50,7 @@ class Direct:
         self._limit_of: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
         """The last that was asked for: one process has mostly one loop."""
         self._refusals, self._gives_up = _errors(self._is_sqlite)
+        self._telling = Telling(self._notify)
         # What listens by now is ours.
         self._preparing = self._count_preparing()
 
@@ -57,10 +59,13 @@ class Direct:
         """Return the dialect that statements are compiled for."""
         return self._engine.dialect
 
-    @property
-    def wakes(self) -> bool:
-        """Tell whether a write is to wake those who wait for it, by NOTIFY."""
-        return not self._is_sqlite and not self._engine.get_execution_options().get(SILENT)
+    def tell(self, topic: str) -> None:
+        """Wake those who wait for a topic, which what `write` has committed belongs to.
+
+        On SQLite nothing: the file tells of each commit.
+        """
+        if not self._is_sqlite and not self._engine.get_execution_options().get(SILENT):
+            self._telling.tell(topic)
 
     async def fetch(self, ready: Ready, values: Mapping[str, Any], *, is_short: bool = False) -> Rows | None:
         """Return the rows of a statement that reads, None where the database refuses it.
@@ -109,6 +114,7 @@ class Direct:
 
     async def close(self) -> None:
         """Close the connections that are beside the pool; what comes next opens them again."""
+        await self._telling.close()
         if self._loop_reader is not None:
             self._loop_reader.close()
         if self._group_writer is not None:
@@ -134,6 +140,9 @@ class Direct:
 
     def _count_preparing(self) -> int:
         return count(self._engine.pool.dispatch.connect)
+
+    async def _notify(self, topic: str) -> None:
+        await self._pooled("SELECT pg_notify($1, $2)", [CHANNEL, topic])
 
     async def _pooled(self, sql: str, parameters: Sequence[Any], *, writing: bool = False) -> Rows | None:
         # More than the pool keeps would be opened, and closed when they come back: to wait is shorter.

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.database.failures import DatabaseUnavailableError
 
-_CHANNEL = "stanchion"
+CHANNEL = "stanchion"
 """The channel of PostgreSQL; a notification's payload is the topic."""
 _NOTIFIED = "stanchion_notified"
 SILENT = "stanchion_silent"
@@ -118,7 +118,7 @@ async def listen_postgresql(
     lost = asyncio.Event()
     connection.add_termination_listener(lambda _: lost.set())
     try:
-        await connection.add_listener(_CHANNEL, lambda _, __, ___, topic: wake(topic))
+        await connection.add_listener(CHANNEL, lambda _, __, ___, topic: wake(topic))
         wake(None)  # for what came before
         await lost.wait()
     finally:
@@ -153,7 +153,7 @@ def telling(topic: str) -> ColumnElement[None]:
 
     PostgreSQL tells the same thing once for a transaction, however often it is said.
     """
-    return func.pg_notify(_CHANNEL, topic)
+    return func.pg_notify(CHANNEL, topic)
 
 
 async def notify(session: AsyncSession, topic: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.roles import SQLRole
 
 from stanchion.caller import Caller
-from stanchion.database.changes import circumstances
+from stanchion.database.changes import TOPIC, circumstances
 from stanchion.database.direct import Direct
 from stanchion.database.journal import tell
 from stanchion.resource.access import Access
@@ -75,6 +75,7 @@ class Inserter:
             return None
         if self._announcer is not None:
             self._announcer.count()
+            direct.tell(TOPIC)
         text, key, version, _ = rows[0]
         tell("created", table=self._writer.table.table.name, id=key)
         return Made(text.encode(), key, version or 0)
@@ -82,5 +83,5 @@ class Inserter:
     def _of(self, direct: Direct) -> Insertion:
         found = self._insertions.get(direct.dialect)
         if found is None:
-            found = self._insertions[direct.dialect] = self._make(direct.dialect, wakes=direct.wakes)
+            found = self._insertions[direct.dialect] = self._make(direct.dialect)
         return found

@@ -19,10 +19,9 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import ReturnsRows
 
-from stanchion.database.changes import TOPIC, events
+from stanchion.database.changes import events
 from stanchion.database.encoding import insisted
 from stanchion.database.ready import Ready
-from stanchion.database.wakes import telling
 from stanchion.resource.announcer import VERSION
 from stanchion.resource.queries import row_text
 from stanchion.resource.table import Described
@@ -38,7 +37,7 @@ _OF_ROW = ("data", "key", "version", "owner_id")
 class Insertion:
     """Makes and keeps the statements that insert into a table on one dialect.
 
-    `tells` is whether each row has an event, `wakes` whether that wakes who waits for it.
+    `tells` is whether each row has an event.
     """
 
     def __init__(
@@ -49,10 +48,9 @@ class Insertion:
         *,
         owner: str,
         tells: bool,
-        wakes: bool,
     ) -> None:
         self._table, self._response, self._dialect = table, response, dialect
-        self._owner, self._tells, self._wakes = owner, tells, wakes
+        self._owner, self._tells = owner, tells
         self._known: dict[tuple[str, ...], Steps | None] = {}
 
     def steps(self, names: tuple[str, ...]) -> Steps | None:
@@ -88,8 +86,7 @@ class Insertion:
             given = _given()
             row = select(*given.values(), text, cast(key, Text), version, owner).select_from(written)
             event = insert(events).from_select([*given, *_OF_ROW], row, include_defaults=False)
-            waking = (telling(TOPIC),) if self._wakes else ()
-            told = event.returning(events.c.data, *waking).cte("told")
+            told = event.returning(events.c.data).cte("told")
             # The text is made once: it is the event's.
             statement = select(told.c.data, key, version, owner).select_from(written.join(told, true()))
         return (Ready.of(statement, self._dialect),)
