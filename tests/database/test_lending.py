@@ -355,6 +355,7 @@ async def test_where_the_socket_cannot_be_looked_at_each_is_asked(
     postgresql_url: str, pings: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(select, "poll", raising=False)
+    monkeypatch.setattr(liveness, "_FRESH", -1)
     database = Database(postgresql_url, pool_size=SIZE)
     assert [await fetch(database, "SELECT 7") for _ in range(3)] == [7] * 3
     assert len(pings) == 2

@@ -5,13 +5,12 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import anyio
 from sqlalchemy.engine import URL, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool
+from sqlalchemy.pool import Pool, PoolProxiedConnection, QueuePool
 from sqlalchemy.util import greenlet_spawn
 
 from stanchion.database.failures import (
@@ -24,6 +23,7 @@ from stanchion.database.group_writer import GroupWriter
 from stanchion.database.lending import LendingPool, Loan
 from stanchion.database.listeners import count
 from stanchion.database.loop_reader import LoopReader
+from stanchion.database.places import Places
 from stanchion.database.ready import Ready
 from stanchion.database.telling import Telling
 from stanchion.database.turns import Turns
@@ -46,9 +46,7 @@ class Direct:
         self._is_sqlite = url.get_backend_name() == "sqlite"
         self._loop_reader = LoopReader(url) if self._is_sqlite else None
         self._group_writer = GroupWriter(url, turns) if self._is_sqlite else None
-        self._limits: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
-        self._limit_of: tuple[asyncio.AbstractEventLoop, asyncio.Semaphore] | None = None
-        """The last that was asked for: one process has mostly one loop."""
+        self._places_of: tuple[Pool, Places] | None = None
         self._refusals, self._gives_up = _errors(self._is_sqlite)
         self._telling = Telling(self._notify)
         # What listens by now is ours.
@@ -146,22 +144,16 @@ class Direct:
 
     async def _pooled(self, sql: str, parameters: Sequence[Any], *, writing: bool = False) -> Rows | None:
         # More than the pool keeps would be opened, and closed when they come back: to wait is shorter.
-        limit = self._limit()
-        if limit.locked():
-            await self._wait(limit)
-        else:
-            await limit.acquire()
+        places = self._places()
+        if not places.take():
+            try:
+                await places.wait(self._patience)
+            except TimeoutError as exc:
+                raise DatabaseBusyError from exc
         try:
             return await self._on_connection(sql, parameters, writing=writing)
         finally:
-            limit.release()
-
-    async def _wait(self, limit: asyncio.Semaphore) -> None:
-        try:
-            async with asyncio.timeout(self._patience):
-                await limit.acquire()
-        except TimeoutError as exc:
-            raise DatabaseBusyError from exc
+            places.give_back()
 
     @property
     def _patience(self) -> float | None:
@@ -169,18 +161,12 @@ class Direct:
         pool = self._engine.pool
         return pool.timeout() if isinstance(pool, QueuePool) else None
 
-    def _limit(self) -> asyncio.Semaphore:
-        loop = asyncio.get_running_loop()
-        last = self._limit_of
-        if last is not None and last[0] is loop:
-            return last[1]
-        limit = self._limits.get(loop)
-        if limit is None:
-            pool = self._engine.pool
-            size = pool.size() if isinstance(pool, QueuePool) else 1
-            limit = self._limits[loop] = asyncio.Semaphore(size)
-        self._limit_of = loop, limit
-        return limit
+    def _places(self) -> Places:
+        pool = self._engine.pool
+        known = self._places_of
+        if known is None or known[0] is not pool:  # the engine has another after `dispose`
+            known = self._places_of = pool, Places(pool.size() if isinstance(pool, QueuePool) else 1)
+        return known[1]
 
     async def _on_connection(
         self, sql: str, parameters: Sequence[Any], *, writing: bool = False

@@ -13,6 +13,8 @@ from stanchion.database.lending import LendingPool
 
 _IDLE = 10.0
 """Seconds after which a connection is asked: what lies between may have dropped it and told nobody."""
+_FRESH = 0.01
+"""Seconds for which it is not even looked at: the event loop itself has heard of it a moment ago."""
 _RETURNED = "stanchion_returned"
 _NEWS = "stanchion_news"
 
@@ -29,7 +31,7 @@ class WatchedPool(LendingPool):
 
     def takes_back(self, entry: ConnectionPoolEntry) -> bool:
         """Take one back as ever, and note when."""
-        _note(None, entry)
+        entry.info[_RETURNED] = time.monotonic()
         return super().takes_back(entry)
 
 
@@ -62,7 +64,8 @@ def _is_to_be_asked(entry: ConnectionPoolEntry, driver: Any) -> bool:
     returned = entry.info.get(_RETURNED)
     if returned is None:  # it is new
         return False
-    return time.monotonic() - returned > _IDLE or _has_news(entry, driver)
+    idle: float = time.monotonic() - returned
+    return idle > _IDLE or (idle > _FRESH and _has_news(entry, driver))
 
 
 def _has_news(entry: ConnectionPoolEntry, driver: Any) -> bool:

@@ -31,7 +31,7 @@ class Telling:
         """Let it be said that a topic has news: a transaction has committed."""
         self._topics.add(topic)
         task = self._task
-        if task is None or task.done() or task.get_loop() is not asyncio.get_running_loop():
+        if task is None or task.done() or task.get_loop().is_closed():
             self._task = asyncio.create_task(self._run(), name="stanchion.telling")
 
     async def close(self) -> None:

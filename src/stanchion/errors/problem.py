@@ -1,7 +1,7 @@
 """The problem: the one shape of every error that leaves the app (RFC 9457)."""
 
 import json
-import os
+import random
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -81,7 +81,7 @@ def request_id(scope: Scope) -> str:
     if _REQUEST_ID not in scope:
         sent = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"]
         sound = len(sent) == 1 and _ACCEPTABLE_ID.fullmatch(sent[0])
-        scope[_REQUEST_ID] = sent[0] if sound else os.urandom(16).hex()
+        scope[_REQUEST_ID] = sent[0] if sound else f"{random.getrandbits(128):032x}"
     known: str = scope[_REQUEST_ID]
     return known
 

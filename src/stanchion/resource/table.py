@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import cached_property, partial
 from typing import Annotated, Any
 
@@ -16,6 +17,8 @@ from sqlalchemy.sql.schema import CallableColumnDefault
 from stanchion.database.columns import python_type
 
 _HIGHEST = 2**63 - 1
+_CONSTANT = (bool, bytes, Enum, float, int, str, type(None))
+"""What no row can change that was given it."""
 _NO_NUL = r"^[^\x00]*$"
 
 
@@ -217,6 +220,9 @@ def _whole(value: Any) -> Any:
 def _maker(field: FieldInfo) -> Callable[[], Any]:
     """Return what makes a field's default; Pydantic looks through its factory's signature each time."""
     factory: Any = field.default_factory
+    if factory is None and isinstance(field.default, _CONSTANT):
+        constant = field.default
+        return lambda: constant
     if factory is None or field.default_factory_takes_validated_data:
         return partial(field.get_default, call_default_factory=True)
     return factory  # type: ignore[no-any-return] # it takes nothing, as was just asked
