@@ -41,6 +41,12 @@ class Exchange:
         begun = scope[_EXCHANGE] = cls(scope, send)
         return begun, begun.send
 
+    @staticmethod
+    def asked_in(scope: Scope) -> frozenset[bytes]:
+        """Return the names of a request's headers, whoever has looked at them."""
+        known: Exchange | None = scope.get(_EXCHANGE)
+        return frozenset([name for name, _ in scope["headers"]]) if known is None else known.asked
+
     async def send(self, message: Message) -> None:
         """Send a message to the client."""
         kind = message["type"]

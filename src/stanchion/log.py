@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import structlog
@@ -31,3 +32,22 @@ class Log:
         if not isinstance(logger, structlog.stdlib.BoundLogger):
             return False
         return bool(logger.disabled) or logger.getEffectiveLevel() > logging.INFO
+
+
+_variables: dict[str, ContextVar[Any]] = {}
+
+
+def bound(name: str) -> Any:
+    """Return what is bound to each line under a name, None where nothing is.
+
+    structlog gives it among all others, of which it makes a list each time.
+    """
+    variable = _variables.get(name)
+    if variable is None:
+        value = structlog.contextvars.get_contextvars().get(name)
+        for one in copy_context():
+            if one.name == structlog.contextvars.STRUCTLOG_KEY_PREFIX + name:
+                _variables[name] = one
+        return value
+    found = variable.get(None)
+    return None if found is Ellipsis else found

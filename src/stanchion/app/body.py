@@ -8,7 +8,7 @@ from starlette.types import Receive, Scope, Send
 from stanchion.errors import ContentTooLargeError, problem
 from stanchion.exchange import Exchange
 
-_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding"})
+_OF_ANOTHER_SIZE = frozenset({b"transfer-encoding", b"content-encoding"})
 
 
 class BodyLimitMiddleware(RequestBodyLimitMiddleware):
@@ -19,12 +19,11 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            exchange, send = Exchange.of(scope, send)
-            if scope["http_version"] in ("1.0", "1.1") and _OF_A_BODY.isdisjoint(exchange.asked):
-                await self.app(scope, receive, send)  # it has no body (RFC 9112, 6.3)
-                return
-        announced = self._announced(scope) if scope["type"] == "http" else 0
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        exchange, send = Exchange.of(scope, send)
+        announced = self._announced(scope) if b"content-length" in exchange.asked else 0
         limit = self.max_body_size
         if announced > limit:
             limit = _own_limit(scope) or limit
@@ -37,8 +36,10 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
                 headers={"Connection": "close"},
             )
             await response(scope, receive, send)
-            return
-        await super().__call__(scope, receive, send)
+        elif announced <= self.max_body_size and _is_as_announced(scope, exchange, announced):
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     @staticmethod
     def _announced(scope: Scope) -> int:
@@ -47,6 +48,18 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
                 # Of more digits Python makes no int; 20 are more than any limit.
                 return int(value.lstrip(b"0")[:20] or 0) if value.isdigit() else 0
         return 0
+
+
+def _is_as_announced(scope: Scope, exchange: Exchange, announced: int) -> bool:
+    """Tell whether the server reads no more of a body than its Content-Length says, and none without one.
+
+    So it is in HTTP/1 (RFC 9112, 6.3), unless it comes in pieces. What is compressed may be larger by now.
+    """
+    return (
+        scope["http_version"] in ("1.0", "1.1")
+        and _OF_ANOTHER_SIZE.isdisjoint(exchange.asked)
+        and (announced > 0 or b"content-length" not in exchange.asked)
+    )
 
 
 def _own_limit(scope: Scope) -> int:

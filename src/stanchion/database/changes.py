@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from zlib import crc32
 
-import structlog
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -27,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from stanchion.caller import Caller
 from stanchion.database.columns import BigID, TransactionID, UTCDateTime, now
 from stanchion.database.wakes import is_told, telling
+from stanchion.log import bound
 
 TOPIC = "stanchion_events"
 """What `notify` and `Wakes` call the log; the topics of its rows are another thing."""
@@ -148,7 +148,7 @@ def circumstances(topic: str, kind: str, caller: Caller | None) -> dict[str, Any
         "kind": kind,
         "key_id": who.key_id,
         "user_id": who.user_id,
-        "request_id": structlog.contextvars.get_contextvars().get("request_id"),
+        "request_id": bound("request_id"),
         "created_at": now(),
     }
 

@@ -19,6 +19,7 @@ from stanchion.concurrency import IfNoneMatch, Precondition, etag
 from stanchion.database import Database
 from stanchion.database.direct import Direct
 from stanchion.database.session import is_session_meant
+from stanchion.exchange import Exchange, values_of
 from stanchion.pagination import Selection
 from stanchion.resource.reader import JSONText, Reader
 from stanchion.resource.writing import new
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from stanchion.resource.resource import Resource
 
 _MATCH: Any = next(one.dependency for one in get_args(IfNoneMatch) if isinstance(one, params.Depends))
+_JSON = ["application/json"]
 _LEARN = "stanchion.learn"
 _LONGEST, _MOST = 200, 256
 """Bytes of a query whose meaning is kept, and how many of them."""
@@ -79,7 +81,9 @@ def read(resource: "Resource[Any]") -> Short | None:
         direct = way.direct
         if direct is None:
             return None
-        match: Precondition = await if_none_match(request)  # a bad one is told of before the key is looked at
+        match = Precondition(None)
+        if b"if-none-match" in Exchange.asked_in(request.scope):
+            match = await if_none_match(request)  # a bad one is told of before the key is looked at
         caller = await way.caller(request)
         try:
             row_id = read_id(request.path_params[name])
@@ -154,8 +158,8 @@ def create(resource: "Resource[Any]") -> Short | None:
     owner, is_versioned = resource.owner, resource.is_versioned
 
     async def answer(request: Request) -> Response | None:
-        headers = request.headers
-        if headers.get("content-type") != "application/json" or "idempotency-key" in headers:
+        scope = request.scope
+        if values_of(scope, b"content-type") != _JSON or b"idempotency-key" in Exchange.asked_in(scope):
             return None
         direct = way.direct
         if direct is None:
