@@ -16,27 +16,32 @@ def of_request_alone(function: Function) -> Function:
 
     All of them have defaults, which it may be called with, and no validation that could fail.
     """
-    setattr(function, _REQUEST_ALONE, True)
+    setattr(function, _REQUEST_ALONE, function)
     return function
 
 
 def asks_request_alone(call: Any) -> bool:
-    """Tell whether a dependency is marked so, or the `__call__` of its class."""
+    """Tell whether a dependency is marked so, or the `__call__` of its class.
+
+    A mark is of one function: `functools.wraps` gives it to others, too, which may ask for more.
+    """
     called = call if isinstance(call, FunctionType) else getattr(type(call), _CALL, None)
-    return bool(getattr(called, _REQUEST_ALONE, False))
+    return called is not None and getattr(called, _REQUEST_ALONE, None) is called
 
 
 def passed_by(inner: Any, outer: Function) -> Function:
     """Mark a function around another which an answer that comes a shorter way has no need of."""
-    setattr(outer, _INNER, inner)
+    setattr(outer, _INNER, (outer, inner))
     return outer
 
 
 def innermost(function: Any) -> Any:
     """Return what is inside of all functions that are marked so."""
-    while (inner := getattr(function, _INNER, None)) is not None:
+    while True:
+        outer, inner = getattr(function, _INNER, (None, None))
+        if outer is not function:  # no mark, or that of another, which `functools.wraps` has copied
+            return function
         function = inner
-    return function
 
 
 def with_parameters(

@@ -54,6 +54,7 @@ class Idempotency:
         lifetime: timedelta = timedelta(hours=24),
         max_size: int = 8 * 1024 * 1024,
     ) -> None:
+        self.caller = caller
         self._lifetime = lifetime
         self._max_size = max_size
         self._kept = count()

@@ -97,7 +97,7 @@ def create(resource: "Resource[Any]") -> Endpoint:
 
     async def one(body: Any, request: Request, response: Response, access: Access[Any]) -> Any:
         values = new(body)
-        inserter = resource.inserter
+        inserter = None if short.has_tried(request) else resource.inserter
         if inserter is not None and (direct := inserter.direct(access, request, values)) is not None:
             made = await inserter.create(direct, access.caller, {**values, **access.values})
             if made is not None:

@@ -5,14 +5,12 @@ make follows from the key, the owner and `deleted_at` alone. Whatever is not as 
 is not valid, a filter, an Idempotency-Key) goes the way of the path operation, which answers the same.
 """
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from fastapi import Request, Response, params
 from pydantic import TypeAdapter, ValidationError
-from starlette.exceptions import HTTPException
 
 from stanchion.caller import Caller
 from stanchion.concurrency import IfNoneMatch, Precondition, etag
@@ -20,6 +18,7 @@ from stanchion.database import Database
 from stanchion.database.direct import Direct
 from stanchion.database.session import is_session_meant
 from stanchion.exchange import Exchange, values_of
+from stanchion.idempotency import Idempotency
 from stanchion.pagination import Selection
 from stanchion.resource.reader import JSONText, Reader
 from stanchion.resource.writing import new
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 _MATCH: Any = next(one.dependency for one in get_args(IfNoneMatch) if isinstance(one, params.Depends))
 _JSON = ["application/json"]
 _LEARN = "stanchion.learn"
+_TRIED = "stanchion.tried"
+_NO_REQUEST: Any = None
 _LONGEST, _MOST = 200, 256
 """Bytes of a query whose meaning is kept, and how many of them."""
 
@@ -82,8 +83,9 @@ def read(resource: "Resource[Any]") -> Short | None:
         if direct is None:
             return None
         match = Precondition(None)
-        if b"if-none-match" in Exchange.asked_in(request.scope):
-            match = await if_none_match(request)  # a bad one is told of before the key is looked at
+        # A bad one is told of before the key is looked at; what has no version knows nothing of it.
+        if is_versioned and b"if-none-match" in Exchange.asked_in(request.scope):
+            match = await if_none_match(request)
         caller = await way.caller(request)
         try:
             row_id = read_id(request.path_params[name])
@@ -134,7 +136,7 @@ def page(resource: "Resource[Any]") -> Short | None:
     def learn(key: tuple[Any, bytes], selection: Selection) -> None:
         if len(known) >= _MOST:
             known.clear()
-        known[key] = selection
+        known[key] = replace(selection, request=_NO_REQUEST)  # it would hold its secrets, and much else
 
     return answer
 
@@ -154,6 +156,8 @@ def create(resource: "Resource[Any]") -> Short | None:
         return None
     if hooks.authorize or hooks.values or hooks.update_values:
         return None
+    if resource.idempotency is not None and not _asks_the_same(resource.idempotency, hooks.caller):
+        return None
     validate = schema.__pydantic_validator__.validate_python
     owner, is_versioned = resource.owner, resource.is_versioned
 
@@ -164,12 +168,9 @@ def create(resource: "Resource[Any]") -> Short | None:
         direct = way.direct
         if direct is None:
             return None
-        try:
-            body = json.loads(await request.body())
-        except HTTPException:
-            raise
-        except Exception:  # the way of the path operation says what is wrong
+        if not await request.body():
             return None
+        body = await request.json()
         caller = await way.caller(request)
         try:
             valid = validate(body, from_attributes=True)
@@ -178,12 +179,26 @@ def create(resource: "Resource[Any]") -> Short | None:
         filled = {owner: None if caller is None else caller.user_id} if owner else {}
         made = await inserter.create(direct, caller, {**new(valid), **filled})
         if made is None:
+            request.scope[_TRIED] = True
             return None
         place = (b"location", resource.place(request, made.key).encode("latin-1"))
         tag = [(b"etag", etag(made.version).encode())] if is_versioned else []
         return JSONText(made.text, place, *tag, status=201)
 
     return answer
+
+
+def _asks_the_same(idempotency: Idempotency, caller: Any) -> bool:
+    """Tell whether what keeps replies does nothing without a key but to ask who that is."""
+    return type(idempotency).__call__ is Idempotency.__call__ and idempotency.caller == caller
+
+
+def has_tried(request: Request) -> bool:
+    """Tell whether the short way was to insert the row, and could not: to try once more is of no use.
+
+    It may have been chosen to take old events with it, which is asked of one insertion alone.
+    """
+    return _TRIED in request.scope
 
 
 def replaced(resource: "Resource[Any]") -> tuple[Any, ...]:

@@ -105,6 +105,8 @@ class Plan:
 
         async def shortened(request: Request) -> Response:
             if not getattr(self._provider, "dependency_overrides", None) and self.reason is None:
+                if self._read is not None:
+                    await self._read(request)  # the request keeps it; it raises what the path operation would
                 response = await short(request)
                 if response is not None:
                     return response

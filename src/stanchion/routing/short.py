@@ -20,6 +20,7 @@ _SHORT = "__stanchion_short__"
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
+    call: Callable[..., Any]
     make: Callable[[], Short | None]
     knows: tuple[Any, ...]
 
@@ -30,15 +31,15 @@ def shorten(call: Function, make: Callable[[], Short | None], knows: Collection[
     It is gone only where nothing has a say beside the path operation: no dependency of a router or an app
     but those that it `knows`, none that is overridden, no response class of its own.
     """
-    setattr(call, _SHORT, _Offer(make, tuple(knows)))
+    setattr(call, _SHORT, _Offer(call, make, tuple(knows)))
     return call
 
 
 def short_of(place: Any) -> Short | None:
     """Return the shorter way of a route, or of a place where it is included; None where it has none."""
     offer: _Offer | None = getattr(place.endpoint, _SHORT, None)
-    if offer is None or place.dependant.call is not place.endpoint:
-        return None
+    if offer is None or not (offer.call is place.endpoint is place.dependant.call):
+        return None  # `functools.wraps` gives the offer to what stands before the path operation, too
     if not isinstance(place.response_class, DefaultPlaceholder):
         return None
     if any(one.dependency not in offer.knows for one in place.dependencies):
