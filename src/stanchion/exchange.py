@@ -34,9 +34,13 @@ class Exchange:
 
     @classmethod
     def of(cls, scope: Scope, send: Send) -> "tuple[Exchange, Send]":
-        """Return the exchange of an HTTP request, and what sends its messages from here on."""
+        """Return the exchange of an HTTP request, and what sends its messages from here on.
+
+        It is another one where somebody stands before what the first sends by, or has asked once more:
+        what is sent here may not be what leaves.
+        """
         known: Exchange | None = scope.get(_EXCHANGE)
-        if known is not None:
+        if known is not None and known.send == send:
             return known, send
         begun = scope[_EXCHANGE] = cls(scope, send)
         return begun, begun.send
@@ -66,12 +70,14 @@ def values_of(scope: Scope, name: bytes) -> list[str]:
 
 
 def put(headers: Headers, name: bytes, value: bytes) -> None:
-    """Set a header, in the place of one that is there."""
-    for number, (other, _) in enumerate(headers):
-        if other == name:
-            headers[number] = (name, value)
-            return
-    headers.append((name, value))
+    """Set a header, in the place of the first that is there; there is one then."""
+    places = [number for number, (other, _) in enumerate(headers) if other == name]
+    if not places:
+        headers.append((name, value))
+        return
+    for number in reversed(places[1:]):
+        del headers[number]
+    headers[places[0]] = (name, value)
 
 
 def vary(headers: Headers, names: bytes) -> None:
