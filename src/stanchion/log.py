@@ -13,7 +13,7 @@ class Log:
 
     def __init__(self, name: str) -> None:
         self._logger = structlog.stdlib.get_logger(name)
-        self._processors: Sequence[Any] = ()
+        self._processors: Sequence[Any] | None = None
         self._bound: Any = None
 
     def info(self, event: str, **values: Any) -> None:
