@@ -17,6 +17,8 @@ from tests.resource.shells import SERVICE, Taken, bare, fill, resources
 
 from stanchion import Database
 from stanchion.database import changes
+from stanchion.database.direct import Direct
+from stanchion.pagination import listing
 from stanchion.routing import plan, survey
 from stanchion.security import keys
 from stanchion.testing import client
@@ -460,3 +462,22 @@ async def test_more_pages_than_are_kept_are_answered(both: Both, monkeypatch: py
         for expected in ("left", "answered"):
             await both.same("GET", f"/v1/shells?limit={limit}", expected)
     await both.same("GET", "/v1/shells?limit=11", "left")
+
+
+async def test_what_the_database_refuses_is_asked_in_a_session(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await both.same("GET", "/v1/shells?limit=8", "left"))[0] == 200
+
+    async def refused(*_: Any, **__: Any) -> None: ...
+
+    monkeypatch.setattr(Direct, "fetch", refused)
+    for path in ("/v1/shells?limit=8", "/v1/shells/1"):
+        assert (await both.same("GET", path, "left"))[0] == 200
+
+
+async def test_links_of_long_queries_are_not_kept(both: Both) -> None:
+    """What is no part of a link may be long: nothing between many `&`."""
+    answer = await both.same("GET", f"/v1/shells?{'&' * 3000}limit=9", "left")
+    assert dict(answer[1])["link"].startswith("</v1/shells?limit=9>")
+    assert not [name for name in listing._links if len(str(name)) > 3000]

@@ -158,8 +158,10 @@ class Asking(KeyGuard):
 
 
 class Wrapping(KeyGuard):
-    @wraps(KeyGuard.__call__)  # type: ignore[override] # mypy does not see through it
-    async def __call__(self, *args: Any, **kwargs: Any) -> Caller:
+    @wraps(KeyGuard.__call__)
+    async def __call__(  # type: ignore[override] # what is wrapped has the same parameters
+        self, *args: Any, **kwargs: Any
+    ) -> Caller:
         return Caller(None, 1)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter, Signature
+from itertools import chain
 from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Query, Request, Response
@@ -167,11 +168,12 @@ class Selection:
         """Return what `Link` says: the same for a page that is read again, until its ends change."""
         if self.query.offset:
             return offset_links(self.request, self.query, more=more)
-        name = (self.signer, self.list_of, page_of(self.request), self.query.limit, places, more)
+        page = page_of(self.request)
+        name = (self.signer, self.list_of, page, self.query.limit, places, more)
         link = _links.get(name)
         if link is None:
             link = links(self.request, self.query.limit, self._cursors(places, more=more))
-            if len(link) <= _LONGEST:
+            if max(len(link), *map(len, page), *map(_length, chain(*places))) <= _LONGEST:
                 if len(_links) >= _MOST:
                     _links.clear()
                 _links[name] = link
@@ -193,4 +195,8 @@ class Selection:
 
 _links: dict[tuple[Any, ...], str] = {}
 _LONGEST, _MOST = 1000, 1000
-"""Characters of what is kept of `Link`, and how many of them."""
+"""Characters of each text that is kept of or for `Link`, and how many of them: memory has to hold them."""
+
+
+def _length(value: Any) -> int:
+    return len(value) if isinstance(value, str | bytes) else 0
