@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import structlog
 from structlog.testing import CapturingLogger, capture_logs
 from structlog.typing import EventDict
 
-from stanchion.log import Log
+from stanchion.log import Log, bound
 
 KEPT = "tests.log"
 
@@ -101,3 +102,19 @@ def test_no_processors_from_the_beginning() -> None:
     structlog.configure(processors=(), wrapper_class=structlog.BoundLogger, logger_factory=lambda *_: own)
     Log(KEPT).info("line", id=1)
     assert [call.kwargs for call in own.calls] == [{"event": "line", "id": 1}]
+
+
+def test_what_is_bound_is_known_by_its_name() -> None:
+    def within() -> None:
+        assert bound("of_this_test") is None
+        before = structlog.contextvars.bind_contextvars(of_this_test="one", other="else")
+        assert [bound("of_this_test") for _ in range(2)] == ["one", "one"]
+        structlog.contextvars.bind_contextvars(of_this_test="two")
+        assert bound("of_this_test") == "two"
+        structlog.contextvars.reset_contextvars(**before)
+        assert bound("of_this_test") is None
+        structlog.contextvars.bind_contextvars(of_this_test="three")
+        structlog.contextvars.clear_contextvars()
+        assert bound("of_this_test") is None
+
+    copy_context().run(within)

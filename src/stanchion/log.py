@@ -29,9 +29,7 @@ class Log:
         if not (self._processors and self._processors[0] is structlog.stdlib.filter_by_level):
             return False
         logger = self._bound
-        if not isinstance(logger, structlog.stdlib.BoundLogger):
-            return False
-        return bool(logger.disabled) or logger.getEffectiveLevel() > logging.INFO
+        return isinstance(logger, structlog.stdlib.BoundLogger) and not logger.isEnabledFor(logging.INFO)
 
 
 _variables: dict[str, ContextVar[Any]] = {}

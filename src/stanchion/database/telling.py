@@ -8,14 +8,14 @@ import structlog
 
 from stanchion.errors import DomainError
 
-_GAP = 0.002
+_GAP = 0.005
 """Seconds from one NOTIFY of this process to the next."""
 
 log = structlog.stdlib.get_logger("stanchion.database")
 
 
 class Telling:
-    """Says of topics that they have news, by `notify`, which is awaited for each, at most every 2 ms.
+    """Says of topics that they have news, by `notify`, which is awaited for each, at most every 5 ms.
 
     A NOTIFY in a transaction of PostgreSQL's holds a lock of the whole database from the beginning of its
     COMMIT to the end: those who write would stand in line for the disk. What is said here comes after the
