@@ -67,4 +67,5 @@ def test_who_waits_in_a_loop_that_is_gone_is_passed_over() -> None:
     loop.close()
     places.give_back()
     assert places.take()
+    waiting._log_destroy_pending = False  # type: ignore[attr-defined] # asyncio looks for it
     waiting.get_coro().close()  # nobody else will end it
