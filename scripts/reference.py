@@ -25,7 +25,10 @@ from stanchion.gate import Rule, all_rules
 from stanchion.settings import Settings
 
 WIDTH = 88
-INSIDE = {"cli", "gate", "scaffold", "stack", "place", "template", "secret", "caller", "signature"}
+INSIDE = {
+    *("cli", "gate", "scaffold", "template"),
+    *("caller", "exchange", "log", "place", "secret", "signature", "stack"),
+}
 """What nobody imports; `Caller` and `new_key` have their entries where users find them."""
 FAMILIES = {
     "A": "Async and streams",
