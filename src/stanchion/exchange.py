@@ -24,7 +24,7 @@ class Exchange:
     def __init__(self, scope: Scope, send: Send) -> None:
         self._send = send
         self.asked = frozenset([name for name, _ in scope["headers"]])
-        """The names of the request's headers."""
+        """The names of the request's headers, as they were here: who stands further in may have changed them."""
         self.status = 0
         """The response's, from its beginning."""
         self.has_ended = False
@@ -44,12 +44,6 @@ class Exchange:
             return known, send
         begun = scope[_EXCHANGE] = cls(scope, send)
         return begun, begun.send
-
-    @staticmethod
-    def asked_in(scope: Scope) -> frozenset[bytes]:
-        """Return the names of a request's headers, whoever has looked at them."""
-        known: Exchange | None = scope.get(_EXCHANGE)
-        return frozenset([name for name, _ in scope["headers"]]) if known is None else known.asked
 
     async def send(self, message: Message) -> None:
         """Send a message to the client."""

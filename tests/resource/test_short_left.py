@@ -13,7 +13,9 @@ from sqlalchemy import event, true
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from sqlmodel import col
+from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
 from tests.databases import Renewable, renewable
 from tests.resource.shells import (
     SERVICE,
@@ -343,3 +345,29 @@ async def test_who_may_keep_replies_is_asked_without_a_key(
     app.include_router(shells.router(prefix="/shells", without=["export", "import"]))
     assert await asked(app) == [200, 200, 200, 403]
     assert taken.told() == READS
+
+
+class Renaming:
+    """Gives a header the name that we know, as what stands before an older client does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            names = {b"x-once": b"idempotency-key", b"x-known": b"if-none-match"}
+            headers = [(names.get(name, name), value) for name, value in scope["headers"]]
+            scope = {**scope, "headers": headers}
+        await self.app(scope, receive, send)
+
+
+async def test_headers_are_those_that_the_innermost_middleware_gives(database: Database) -> None:
+    app = bare(middleware=[Middleware(Renaming)])
+    shells, _ = resources(database)
+    app.include_router(shells.router(prefix="/shells", without=["export", "import"]))
+    headers = {"X-API-Key": SERVICE, "X-User-ID": "1", "X-Once": "a", "X-Known": "*"}
+    async with client(app, headers=headers) as caller:
+        first, again = [await caller.post("/shells", json={"name": "new"}) for _ in range(2)]
+        assert (first.status_code, again.status_code) == (201, 201)
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert (await caller.get("/shells/1")).status_code == 304

@@ -17,7 +17,7 @@ from stanchion.concurrency import IfNoneMatch, Precondition, etag
 from stanchion.database import Database
 from stanchion.database.direct import Direct
 from stanchion.database.session import is_session_meant
-from stanchion.exchange import Exchange, values_of
+from stanchion.exchange import values_of
 from stanchion.idempotency import Idempotency
 from stanchion.pagination import Selection
 from stanchion.resource.reader import JSONText, Reader
@@ -84,7 +84,7 @@ def read(resource: "Resource[Any]") -> Short | None:
             return None
         match = Precondition(None)
         # A bad one is told of before the key is looked at; what has no version knows nothing of it.
-        if is_versioned and b"if-none-match" in Exchange.asked_in(request.scope):
+        if is_versioned and values_of(request.scope, b"if-none-match"):
             match = await if_none_match(request)
         caller = await way.caller(request)
         try:
@@ -163,7 +163,7 @@ def create(resource: "Resource[Any]") -> Short | None:
 
     async def answer(request: Request) -> Response | None:
         scope = request.scope
-        if values_of(scope, b"content-type") != _JSON or b"idempotency-key" in Exchange.asked_in(scope):
+        if values_of(scope, b"content-type") != _JSON or values_of(scope, b"idempotency-key"):
             return None
         direct = way.direct
         if direct is None:
