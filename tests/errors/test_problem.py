@@ -1,6 +1,9 @@
 """The problem document, and the request's id."""
 
 import json
+import random
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -79,3 +82,24 @@ def test_any_other_is_replaced_and_stays_the_same(sent: list[bytes]) -> None:
     made = request_id(where)
     assert len(made) == 32
     assert request_id(where) == made
+
+
+def test_an_id_has_nothing_to_do_with_what_the_app_draws() -> None:
+    """An app that seeds `random` would have the same ids in each process, and tell its state by them."""
+    random.seed(1)
+    drawn = random.random()
+    made = set()
+    for _ in range(2):
+        random.seed(1)
+        made.add(request_id(scope()))
+        assert random.random() == drawn
+    assert len(made) == 2
+
+
+def test_a_process_that_is_forked_has_ids_of_its_own() -> None:
+    program = (
+        "import os; from stanchion.errors import request_id; child = os.fork(); "
+        "print(request_id({'headers': []}), flush=True); child and os.wait()"
+    )
+    made = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert len(set(made.stdout.split())) == 2
