@@ -1,5 +1,6 @@
 """The limit on the size of a body: 413, announced or not."""
 
+import gzip
 from collections.abc import AsyncIterator
 
 import httpx2
@@ -7,6 +8,7 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request, WebSocket
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stanchion.app.body import BodyLimitMiddleware
 from stanchion.app.slashes import answer_both_slashes
@@ -120,3 +122,30 @@ async def test_a_path_operation_with_a_limit_of_its_own(app: FastAPI) -> None:
         ):
             answer = await caller.request(method, path, content=b"x" * (LIMIT + 1))
             assert answer.status_code == 413
+
+
+class Unpacking:
+    """Unpacks bodies before the limit, and takes away what was said of the packed ones."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        gone = (b"content-encoding", b"content-length")
+        headers = [(name, value) for name, value in scope["headers"] if name not in gone]
+
+        async def unpacked() -> Message:
+            message = await receive()
+            return {**message, "body": gzip.decompress(message["body"])}
+
+        await self.app({**scope, "headers": headers}, unpacked, send)
+
+
+@pytest.mark.parametrize("path", ["/raw", "/json"])
+async def test_what_was_unpacked_before_is_counted(app: FastAPI, path: str) -> None:
+    app.add_middleware(Unpacking)
+    packed = gzip.compress(b" " * (LIMIT * 100))
+    assert len(packed) <= LIMIT
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    async with client(app, headers=headers) as caller:
+        assert (await caller.post(path, content=packed)).status_code == 413

@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 from stanchion.errors import ContentTooLargeError, problem
 from stanchion.exchange import Exchange
 
+_WITHOUT_BODY = frozenset({"GET", "HEAD"})
 _OF_ANOTHER_SIZE = frozenset({b"transfer-encoding", b"content-encoding"})
 
 
@@ -54,11 +55,12 @@ def _is_as_announced(scope: Scope, exchange: Exchange, announced: int) -> bool:
     """Tell whether the server reads no more of a body than its Content-Length says, and none without one.
 
     So it is in HTTP/1 (RFC 9112, 6.3), unless it comes in pieces. What is compressed may be larger by now.
+    A body that comes without any word was unpacked before, perhaps, or came another way: it is counted.
     """
     return (
         scope["http_version"] in ("1.0", "1.1")
         and _OF_ANOTHER_SIZE.isdisjoint(exchange.asked)
-        and (announced > 0 or b"content-length" not in exchange.asked)
+        and (announced > 0 or (scope["method"] in _WITHOUT_BODY and b"content-length" not in exchange.asked))
     )
 
 
