@@ -65,6 +65,16 @@ async def test_the_headers_of_an_app_are_not_changed_for_its_next_response() -> 
         assert sent[0]["headers"] == [(b"a", b"1"), (b"vary", b"Origin")]
 
 
+async def test_a_message_of_an_app_is_not_changed_for_its_next_response() -> None:
+    kept: Message = {**START, "headers": [(b"a", b"1")]}
+    for _ in range(2):
+        (sent, send), scope = sending(), scope_of()
+        exchange, send = Exchange.of(scope, send)
+        exchange.shapes.append(lambda _, headers: vary(headers, b"Origin"))
+        await send(kept)
+        assert sent[0]["headers"] == [(b"a", b"1"), (b"vary", b"Origin")]
+
+
 async def test_whoever_stands_between_has_an_exchange_of_its_own() -> None:
     scope, (sent, send) = scope_of(), sending()
     held: list[Message] = []

@@ -24,7 +24,7 @@ class Exchange:
     def __init__(self, scope: Scope, send: Send) -> None:
         self._send = send
         self.asked = frozenset([name for name, _ in scope["headers"]])
-        """The names of the request's headers, as they were here: who stands further in may have changed them."""
+        """The names of the request's headers as they were here; who stands further in may change them."""
         self.status = 0
         """The response's, from its beginning."""
         self.has_ended = False
@@ -50,7 +50,8 @@ class Exchange:
         kind = message["type"]
         if kind == "http.response.start":
             self.status = message["status"]
-            headers = message["headers"] = list(message.get("headers", ()))  # ASGI lets an app leave them out
+            headers = list(message.get("headers", ()))  # ASGI lets an app leave them out
+            message = {**message, "headers": headers}  # an app may send its own once more
             for shape in reversed(self.shapes):
                 shape(self, headers)
         elif kind == "http.response.body":
