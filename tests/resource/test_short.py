@@ -4,6 +4,7 @@ import gc
 import re
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 from tests.databases import ENGINES, Renewable, renewable
 from tests.resource.shells import SERVICE, Taken, bare, fill, resources
 
-from stanchion import Database
+from stanchion import Caller, Database, tickets
 from stanchion.database import changes
 from stanchion.database.direct import Direct
 from stanchion.pagination import listing
@@ -481,3 +482,13 @@ async def test_links_of_long_queries_are_not_kept(both: Both) -> None:
     answer = await both.same("GET", f"/v1/shells?{'&' * 3000}limit=9", "left")
     assert dict(answer[1])["link"].startswith("</v1/shells?limit=9>")
     assert not [name for name in listing._links if len(str(name)) > 3000]
+
+
+async def test_a_page_of_a_ticket_is_the_tickets_alone(both: Both) -> None:
+    connection: Any = Request({"type": "http", "app": both.short.app})
+    ticket, _ = tickets.issue(connection, "/v1/shells", Caller(None, 1), timedelta(minutes=5))
+    path = f"/v1/shells?limit=3&ticket={ticket}"
+    for _ in range(2):
+        assert (await both.same("GET", path, "left", headers=[]))[0] == 200
+    # Beside a key it is a parameter like any other, that nobody knows.
+    assert (await both.same("GET", path, "left"))[0] == 422

@@ -7,6 +7,7 @@ is not valid, a filter, an Idempotency-Key) goes the way of the path operation, 
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
 
 from fastapi import Request, Response, params
@@ -121,7 +122,7 @@ def page(resource: "Resource[Any]") -> Short | None:
         key = (signer_of(request), sent)
         selection = known.get(key)
         if selection is None:
-            request.scope[_LEARN] = lambda found: learn(key, found)
+            request.scope[_LEARN] = partial(learn, key)
             return None
         direct = way.direct
         if direct is None:
@@ -133,7 +134,9 @@ def page(resource: "Resource[Any]") -> Short | None:
         text, link = found
         return JSONText(text, (b"link", link.encode("latin-1")))
 
-    def learn(key: tuple[Any, bytes], selection: Selection) -> None:
+    def learn(key: tuple[Any, bytes], asked: Request, selection: Selection) -> None:
+        if asked.scope["query_string"] != key[1]:  # a ticket was taken out of it
+            return
         if len(known) >= _MOST:
             known.clear()
         known[key] = replace(selection, request=_NO_REQUEST)  # it would hold its secrets, and much else
@@ -145,7 +148,7 @@ def understood(request: Request, selection: Selection) -> None:
     """Tell the short way, where there is one, what the query of a list has been understood as."""
     learn = request.scope.get(_LEARN)
     if learn is not None and Reader.reads(selection):
-        learn(selection)
+        learn(request, selection)
 
 
 def create(resource: "Resource[Any]") -> Short | None:
