@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, MetaData, String, Table, bindparam, insert, select, text
@@ -102,4 +103,13 @@ async def test_who_waits_for_a_connection_is_told_in_time(
         await fetch(database, "SELECT 1")
     assert await first == [(3000000,)]
     assert await fetch(database, "SELECT 1") == [(1,)]
+    await database.close()
+
+
+async def test_threads_do_not_wait_for_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has an event loop of its own: what is given back in one would wake nobody in the other."""
+    monkeypatch.setattr(engine, "_POOL_TIMEOUT", 0.05)
+    database = Database(f"sqlite:///{tmp_path / 'threads.db'}", pool_size=1)
+    assert database.direct._places().take()
+    assert await asyncio.to_thread(asyncio.run, fetch(database, "SELECT 1")) == [(1,)]
     await database.close()

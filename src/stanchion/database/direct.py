@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -46,7 +47,7 @@ class Direct:
         self._is_sqlite = url.get_backend_name() == "sqlite"
         self._loop_reader = LoopReader(url) if self._is_sqlite else None
         self._group_writer = GroupWriter(url, turns) if self._is_sqlite else None
-        self._places_of: tuple[Pool, Places] | None = None
+        self._places_of = threading.local()  # each thread has a loop of its own
         self._refusals, self._gives_up = _errors(self._is_sqlite)
         self._telling = Telling(self._notify)
         # What listens by now is ours.
@@ -163,9 +164,10 @@ class Direct:
 
     def _places(self) -> Places:
         pool = self._engine.pool
-        known = self._places_of
+        known: tuple[Pool, Places] | None = getattr(self._places_of, "known", None)
         if known is None or known[0] is not pool:  # the engine has another after `dispose`
-            known = self._places_of = pool, Places(pool.size() if isinstance(pool, QueuePool) else 1)
+            known = pool, Places(pool.size() if isinstance(pool, QueuePool) else 1)
+            self._places_of.known = known
         return known[1]
 
     async def _on_connection(
