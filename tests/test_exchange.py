@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI, Response
+from starlette import datastructures
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -52,7 +53,14 @@ async def test_the_innermost_is_asked_first_and_all_send_once() -> None:
     await second({"type": "http.response.trailers", "headers": []})
     await second({"type": "http.response.body"})
     assert (outer.status, outer.has_ended, len(sent)) == (201, True, 4)
-    assert values_of(scope, b"a") == ["1", "3"]
+    assert values_of(Request(scope), b"a") == ["1", "3"]
+
+    class Own(Request):
+        @property
+        def headers(self) -> datastructures.Headers:
+            return datastructures.Headers(raw=[(b"a", b"own")])
+
+    assert values_of(Own(scope), b"a") == ["own"]
 
 
 async def test_the_headers_of_an_app_are_not_changed_for_its_next_response() -> None:

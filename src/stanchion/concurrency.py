@@ -118,7 +118,7 @@ def _read(request: Request, name: str) -> frozenset[str] | None:
 
     Raises InvalidError for text that is none.
     """
-    values = values_of(request.scope, name.lower().encode())
+    values = values_of(request, name.lower().encode())
     if not values:
         return None
     text = ", ".join(values).strip(" \t,")  # RFC 9110, 5.6.1: empty elements, and lists, are fine

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from starlette.requests import Request
 from starlette.types import Message, Scope, Send
 
 Headers = list[tuple[bytes, bytes]]
@@ -59,9 +60,13 @@ class Exchange:
         await self._send(message)
 
 
-def values_of(scope: Scope, name: bytes) -> list[str]:
-    """Return what a request has in a header, once for each time that it was sent."""
-    return [value.decode("latin-1") for other, value in scope["headers"] if other == name]
+def values_of(request: Request, name: bytes) -> list[str]:
+    """Return what a request has in a header, once for each time that it was sent.
+
+    As `request.headers.getlist` does, which a class of requests may give in its own way.
+    """
+    headers = request.scope["headers"] if type(request) is Request else request.headers.raw
+    return [value.decode("latin-1") for other, value in headers if other == name]
 
 
 def put(headers: Headers, name: bytes, value: bytes) -> None:

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from stanchion.database import Database, DatabaseUnavailableError
+from stanchion.database import telling as telling_of
 from stanchion.database.telling import Telling
 
 pytestmark = pytest.mark.anyio
+
+_OF_A_REQUEST: ContextVar[str] = ContextVar("of_a_request")
 
 
 def slowly(said: list[str]) -> Callable[[str], Awaitable[Any]]:
@@ -57,6 +61,47 @@ async def test_a_database_that_is_away_is_told_in_the_log() -> None:
         telling.tell("a")
         await telling.close()
     assert [line["event"] for line in lines] == ["not_told"]
+
+
+async def test_what_nobody_expects_is_told_in_the_log_and_ends_nothing() -> None:
+    asked: list[str] = []
+
+    async def notify(topic: str) -> None:
+        asked.append(topic)
+        raise RuntimeError(topic)
+
+    telling = Telling(notify)
+    with capture_logs() as lines:
+        telling.tell("a")
+        telling.tell("b")
+        await telling.close()
+    assert sorted(asked) == ["a", "b"]
+    assert [line["log_level"] for line in lines] == ["error"] * 2
+
+
+async def test_it_is_in_nobodys_context() -> None:
+    seen: list[str] = []
+
+    async def notify(topic: str) -> None:
+        seen.append(_OF_A_REQUEST.get("nobody's"))
+
+    telling = Telling(notify)
+    _OF_A_REQUEST.set("a request's")
+    telling.tell("a")
+    await telling.close()
+    assert seen == ["nobody's"]
+
+
+async def test_a_server_that_is_silent_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def notify(topic: str) -> None:
+        await asyncio.sleep(3600)
+
+    monkeypatch.setattr(telling_of, "_LONGEST", 0.01)
+    telling = Telling(notify)
+    telling.tell("a")
+    await telling.close()
+    await asyncio.sleep(0)
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "stanchion.telling"]
 
 
 def test_of_a_loop_that_is_gone_nobody_waits() -> None:

@@ -99,7 +99,7 @@ def test_an_id_has_nothing_to_do_with_what_the_app_draws() -> None:
 def test_a_process_that_is_forked_has_ids_of_its_own() -> None:
     program = (
         "import os; from stanchion.errors import request_id; child = os.fork(); "
-        "print(request_id({'headers': []}), flush=True); child and os.wait()"
+        "os.write(1, request_id({'headers': []}).encode() + b'\\n'); child and os.wait()"
     )
     made = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert len(set(made.stdout.split())) == 2

@@ -6,6 +6,7 @@ from typing import Any
 
 import fastapi
 import pytest
+import starlette
 from fastapi import APIRouter, FastAPI, Request, WebSocket
 from fastapi.exceptions import FastAPIError
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -177,7 +178,12 @@ async def test_a_route_that_is_given_another_app() -> None:
     assert await watched.takes("/a")
     (route,) = watched.app.routes
     assert isinstance(route, APIRoute)
-    route.app = GZipMiddleware(route.app)
+    app = route.app
+    route.app = GZipMiddleware(app)
+    assert not await watched.takes("/a")
+    route.app = app
+    assert await watched.takes("/a")
+    route.handle = route.handle  # type: ignore[method-assign] # as one that wraps it would
     assert not await watched.takes("/a")
 
 
@@ -246,8 +252,11 @@ async def test_telemetry_is_left_to_fastapi() -> None:
     assert not await watched.takes("/a")
 
 
-def test_another_fastapi_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fastapi, "__version__", "0.166.0")
+@pytest.mark.parametrize(("package", "version"), [(fastapi, "0.166.0"), (starlette, "1.11.0")])
+def test_another_fastapi_or_starlette_is_left_alone(
+    package: Any, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(package, "__version__", version)
     app = FastAPI()
     match_once(app)
     assert not app.user_middleware

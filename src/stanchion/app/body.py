@@ -9,7 +9,7 @@ from stanchion.errors import ContentTooLargeError, problem
 from stanchion.exchange import Exchange
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
-_OF_ANOTHER_SIZE = frozenset({b"transfer-encoding", b"content-encoding"})
+_OF_A_BODY = frozenset({b"content-length", b"transfer-encoding", b"content-encoding"})
 
 
 class BodyLimitMiddleware(RequestBodyLimitMiddleware):
@@ -37,7 +37,7 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
                 headers={"Connection": "close"},
             )
             await response(scope, receive, send)
-        elif announced <= self.max_body_size and _is_as_announced(scope, exchange, announced):
+        elif _has_none(scope, exchange):
             await self.app(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
@@ -51,16 +51,15 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
         return 0
 
 
-def _is_as_announced(scope: Scope, exchange: Exchange, announced: int) -> bool:
-    """Tell whether the server reads no more of a body than its Content-Length says, and none without one.
+def _has_none(scope: Scope, exchange: Exchange) -> bool:
+    """Tell whether a request has no body for certain: a GET in HTTP/1 that announces none (RFC 9112, 6.3).
 
-    So it is in HTTP/1 (RFC 9112, 6.3), unless it comes in pieces. What is compressed may be larger by now.
-    A body that comes without any word was unpacked before, perhaps, or came another way: it is counted.
+    Of any other it is counted what arrives: it may have been unpacked before, and be larger than it said.
     """
     return (
-        scope["http_version"] in ("1.0", "1.1")
-        and _OF_ANOTHER_SIZE.isdisjoint(exchange.asked)
-        and (announced > 0 or (scope["method"] in _WITHOUT_BODY and b"content-length" not in exchange.asked))
+        scope["method"] in _WITHOUT_BODY
+        and scope["http_version"] in ("1.0", "1.1")
+        and _OF_A_BODY.isdisjoint(exchange.asked)
     )
 
 

@@ -1,6 +1,6 @@
 """HEAD wherever GET is answered (RFC 9110, 9.3.2): monitors and load balancers ask that way.
 
-And what is said of every response, whatever answers.
+And what is said of each response that comes from inside, whatever answers.
 """
 
 from collections.abc import Collection

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from typing import Any
 
 import structlog
@@ -9,7 +10,9 @@ import structlog
 from stanchion.errors import DomainError
 
 _GAP = 0.005
-"""Seconds from one NOTIFY of this process to the next."""
+"""Seconds from the end of one NOTIFY of a Database to the beginning of its next."""
+_LONGEST = 1.0
+"""Seconds that `close` waits."""
 
 log = structlog.stdlib.get_logger("stanchion.database")
 
@@ -32,13 +35,15 @@ class Telling:
         self._topics.add(topic)
         task = self._task
         if task is None or task.done() or task.get_loop().is_closed():
-            self._task = asyncio.create_task(self._run(), name="stanchion.telling")
+            # Not in the context of the request that is the first to tell: it is for the others, too.
+            self._task = asyncio.create_task(self._run(), name="stanchion.telling", context=Context())
 
     async def close(self) -> None:
-        """Wait until all is said."""
+        """Wait until all is said, for a second at most: a server that is silent would hold up the end."""
         task, self._task = self._task, None
         if task is not None and task.get_loop() is asyncio.get_running_loop():
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=_LONGEST)
+            task.cancel()
 
     async def _run(self) -> None:
         while self._topics:
@@ -46,4 +51,6 @@ class Telling:
                 await self._notify(self._topics.pop())
             except DomainError as exc:  # whoever waits looks by himself
                 log.warning("not_told", error=exc.code)
+            except Exception as exc:
+                log.error("not_told", exc_info=exc)
             await asyncio.sleep(_GAP)

@@ -174,8 +174,8 @@ class Selection:
         if link is None:
             link = links(self.request, self.query.limit, self._cursors(places, more=more))
             if max(len(link), *map(len, page), *map(_length, chain(*places))) <= _LONGEST:
-                if len(_links) >= _MOST:
-                    _links.clear()
+                while len(_links) >= _MOST:
+                    del _links[next(iter(_links))]
                 _links[name] = link
         return link
 

@@ -16,7 +16,7 @@ from stanchion.resource.announcer import VERSION
 from stanchion.resource.shape import shape
 from stanchion.resource.table import Described
 
-ROW_ID, OWNER, OFFSET = "row_id", "row_owner", "page_offset"
+ROW_ID, OWNER, LIMIT, OFFSET = "row_id", "row_owner", "page_limit", "page_offset"
 """The names of what is given to the statements; those of a place are `place_0`, `place_1`."""
 
 
@@ -48,12 +48,19 @@ class Queries:
     ) -> Ready | None:
         """Return what reads the texts of at most `limit` rows after a place, and where they stand.
 
-        `passes` tells that an offset is given. The limit is in the statement, so that PostgreSQL plans it
-        once: of one that is given it expects a tenth of the rows, and plans again each time. None where
+        `passes` tells that an offset is given. A common limit is in the statement, so that PostgreSQL plans
+        it once: of one that is given it expects a tenth of the rows, and plans again each time. None where
         Pydantic has to write rows, or SQLAlchemy to read what they are sorted by.
         """
         missing = tuple(value is None for value in place)
-        name = (nobodys, passes, limit, missing, *((key.name, key.descending) for key in order.keys))
+        own = limit - 1 in _COMMON
+        name = (
+            nobodys,
+            passes,
+            limit if own else 0,
+            missing,
+            *((key.name, key.descending) for key in order.keys),
+        )
         if self._text is not None and name not in self._ready and self._are_plain(order):
             if len(self._ready) > _MOST:
                 self._ready.clear()
@@ -64,7 +71,9 @@ class Queries:
                     for number, (key, value) in enumerate(zip(order.keys, place, strict=True))
                 ]
                 statement = statement.where(order.after(named))
-            statement = statement.order_by(*order.clauses).limit(literal_column(str(limit)))
+            statement = statement.order_by(*order.clauses).limit(
+                literal_column(str(limit)) if own else bindparam(LIMIT, type_=BigInteger())
+            )
             if passes:
                 statement = statement.offset(bindparam(OFFSET, type_=BigInteger()))
             self._ready[name] = Ready.of(statement, self._dialect)
@@ -113,6 +122,8 @@ class Queries:
         )
 
 
+_COMMON = frozenset({10, 20, 25, 50, 100, 200})
+"""Limits of pages that have statements of their own: of all 200 a client could have each compiled."""
 _MOST = 1000
 """Statements that are kept: of many columns there are many orders."""
 

@@ -13,7 +13,7 @@ from stanchion.database.session import RequestSession, is_session_meant
 from stanchion.pagination import Selection
 from stanchion.place import place
 from stanchion.resource.access import Access
-from stanchion.resource.queries import OFFSET, OWNER, ROW_ID, Queries
+from stanchion.resource.queries import LIMIT, OFFSET, OWNER, ROW_ID, Queries
 
 Encode = Literal["database", "application"]
 
@@ -67,7 +67,7 @@ class Reader:
         if ready is None:
             return None
         values = {f"place_{number}": value for number, value in enumerate(place)}
-        values |= {OWNER: _user(caller), OFFSET: query.offset}
+        values |= {OWNER: _user(caller), LIMIT: query.limit + 1, OFFSET: query.offset}
         is_short = query.offset <= _SHORT_OFFSET and queries.has_index(order)
         rows = await direct.fetch(ready, values, is_short=is_short)
         if rows is None:

@@ -85,7 +85,7 @@ def read(resource: "Resource[Any]") -> Short | None:
             return None
         match = Precondition(None)
         # A bad one is told of before the key is looked at; what has no version knows nothing of it.
-        if is_versioned and values_of(request.scope, b"if-none-match"):
+        if is_versioned and values_of(request, b"if-none-match"):
             match = await if_none_match(request)
         caller = await way.caller(request)
         try:
@@ -137,8 +137,8 @@ def page(resource: "Resource[Any]") -> Short | None:
     def learn(key: tuple[Any, bytes], asked: Request, selection: Selection) -> None:
         if asked.scope["query_string"] != key[1]:  # a ticket was taken out of it
             return
-        if len(known) >= _MOST:
-            known.clear()
+        while len(known) >= _MOST:
+            del known[next(iter(known))]
         known[key] = replace(selection, request=_NO_REQUEST)  # it would hold its secrets, and much else
 
     return answer
@@ -165,8 +165,7 @@ def create(resource: "Resource[Any]") -> Short | None:
     owner, is_versioned = resource.owner, resource.is_versioned
 
     async def answer(request: Request) -> Response | None:
-        scope = request.scope
-        if values_of(scope, b"content-type") != _JSON or values_of(scope, b"idempotency-key"):
+        if values_of(request, b"content-type") != _JSON or values_of(request, b"idempotency-key"):
             return None
         direct = way.direct
         if direct is None:

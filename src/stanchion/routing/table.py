@@ -61,9 +61,12 @@ class Candidate:
 
     @property
     def ready(self) -> Handler | None:
-        """What can answer alone; a route may be given another app at any time."""
-        place = self.route if self.context is None else self.context
-        return self.handler if place is not None and place.app is self.app else None
+        """What can answer alone; a route may be given another app, or `handle`, at any time."""
+        route = self.route
+        if route is None or "handle" in vars(route):  # somebody has given it another
+            return None
+        place = route if self.context is None else self.context
+        return self.handler if place.app is self.app else None
 
 
 @dataclass(slots=True)

@@ -132,8 +132,8 @@ class KeyGuard:
         return caller
 
     def _credential(self, request: Request) -> str | None:
-        sent = set(values_of(request.scope, b"x-api-key"))
-        for value in values_of(request.scope, b"authorization"):
+        sent = set(values_of(request, b"x-api-key"))
+        for value in values_of(request, b"authorization"):
             scheme, _, token = value.partition(" ")
             if scheme.lower() == "bearer":
                 sent.add(token.strip())
@@ -172,7 +172,7 @@ class KeyGuard:
 
 
 def _named_user(request: Request) -> int | None:
-    values = values_of(request.scope, b"x-user-id")
+    values = values_of(request, b"x-user-id")
     if not values:
         return None
     if len(values) > 1:
