@@ -1,6 +1,7 @@
 """One request and its response, as all middlewares of ours see it: each adds to what is sent once."""
 
 from collections.abc import Callable
+from weakref import ref
 
 from starlette.requests import Request
 from starlette.types import Message, Scope, Send
@@ -20,7 +21,7 @@ class Exchange:
     then a message is handed through one of these, however many there are.
     """
 
-    __slots__ = ("_send", "asked", "has_ended", "shapes", "status")
+    __slots__ = ("__weakref__", "_send", "asked", "has_ended", "shapes", "status")
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._send = send
@@ -39,11 +40,15 @@ class Exchange:
 
         It is another one where somebody stands before what the first sends by, or has asked once more:
         what is sent here may not be what leaves.
+
+        The scope only refers to it, who sends holds it: a server's `send` may hold the scope, and all that a
+        request has made would be left to the garbage collector.
         """
-        known: Exchange | None = scope.get(_EXCHANGE)
-        if known is not None and known.send == send:
-            return known, send
-        begun = scope[_EXCHANGE] = cls(scope, send)
+        known: ref[Exchange] | None = scope.get(_EXCHANGE)
+        if known is not None and (found := known()) is not None and found.send == send:
+            return found, send
+        begun = cls(scope, send)
+        scope[_EXCHANGE] = ref(begun)
         return begun, begun.send
 
     async def send(self, message: Message) -> None:
