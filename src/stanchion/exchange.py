@@ -21,12 +21,14 @@ class Exchange:
     then a message is handed through one of these, however many there are.
     """
 
-    __slots__ = ("__weakref__", "_send", "asked", "has_ended", "shapes", "status")
+    __slots__ = ("__weakref__", "_send", "asked", "has_ended", "inner", "shapes", "status")
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._send = send
         self.asked = frozenset([name for name, _ in scope["headers"]])
         """The names of the request's headers as they were here; who stands further in may change them."""
+        self.inner: Send | None = None
+        """What hands each message to `send` as it came: a middleware's own, which only looks at it."""
         self.status = 0
         """The response's, from its beginning."""
         self.has_ended = False
@@ -45,7 +47,7 @@ class Exchange:
         request has made would be left to the garbage collector.
         """
         known: ref[Exchange] | None = scope.get(_EXCHANGE)
-        if known is not None and (found := known()) is not None and found.send == send:
+        if known is not None and (found := known()) is not None and send in (found.inner, found.send):
             return found, send
         begun = cls(scope, send)
         scope[_EXCHANGE] = ref(begun)
@@ -58,8 +60,8 @@ class Exchange:
             self.status = message["status"]
             headers = list(message.get("headers", ()))  # ASGI lets an app leave them out
             message = {**message, "headers": headers}  # an app may send its own once more
-            for shape in reversed(self.shapes):
-                shape(self, headers)
+            while self.shapes:  # none of them is kept, as it may hold what holds this
+                self.shapes.pop()(self, headers)
         elif kind == "http.response.body":
             self.has_ended = not message.get("more_body", False)
         await self._send(message)
@@ -71,7 +73,11 @@ def values_of(request: Request, name: bytes) -> list[str]:
     As `request.headers.getlist` does, which a class of requests may give in its own way.
     """
     headers = request.scope["headers"] if type(request) is Request else request.headers.raw
-    return [value.decode("latin-1") for other, value in headers if other == name]
+    found = []
+    for other, value in headers:  # quicker than a comprehension, where most find nothing
+        if other == name:
+            found.append(value.decode("latin-1"))
+    return found
 
 
 def put(headers: Headers, name: bytes, value: bytes) -> None:

@@ -1,5 +1,6 @@
 """The response headers that the parts set: what they hold, and how the OpenAPI document says it."""
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -15,9 +16,13 @@ _HEADERS: dict[str, tuple[str, str | None]] = {
 """What each says, and an example where one is true of every operation."""
 
 
+quoted = lru_cache(maxsize=256)(quote)
+"""Quotes a path, which is asked for again and again."""
+
+
 def location(request: Request, path: str) -> str:
     """Return a path of this app as the client reaches it, also behind a proxy's prefix: for Location."""
-    return quote(request.scope.get("root_path", "").rstrip("/")) + path
+    return quoted(request.scope.get("root_path", "").rstrip("/")) + path
 
 
 def headers(*names: str, **examples: str) -> dict[str, Any]:

@@ -18,18 +18,23 @@ class Log:
 
     def info(self, event: str, **values: Any) -> None:
         """Write a line, as structlog is configured now."""
+        if (logger := self.heard()) is not None:
+            logger.info(event, **values)
+
+    def heard(self) -> Any:
+        """Return what a line is written to, None where its level would drop it: then nothing need be said."""
         processors = structlog.get_config()["processors"]
         if processors is not self._processors:
             self._processors, self._bound = processors, self._logger.bind()
-        if not self._is_silent():
-            self._bound.info(event, **values)
-
-    def _is_silent(self) -> bool:
-        """Tell whether the first of the processors would drop the line by its level."""
-        if not (self._processors and self._processors[0] is structlog.stdlib.filter_by_level):
-            return False
         logger = self._bound
-        return isinstance(logger, structlog.stdlib.BoundLogger) and not logger.isEnabledFor(logging.INFO)
+        if (
+            processors
+            and processors[0] is structlog.stdlib.filter_by_level
+            and isinstance(logger, structlog.stdlib.BoundLogger)
+            and not logger.isEnabledFor(logging.INFO)
+        ):
+            return None
+        return logger
 
 
 _variables: dict[str, ContextVar[Any]] = {}

@@ -105,9 +105,9 @@ class Taken(list[str]):
         if short is None:
             return None
 
-        async def noted(request: Request) -> Response | None:
+        async def noted(request: Request, body: Any) -> Response | None:
             self.append("raised")
-            response = await short(request)
+            response = await short(request, body)
             self[-1] = "left" if response is None else "answered"
             return response
 

@@ -30,9 +30,9 @@ def handled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The paths that were answered without FastAPI's own."""
     handled: list[str] = []
 
-    async def noted(handler: Any, scope: Scope, receive: Receive, send: Send) -> None:
+    async def noted(handler: Any, scope: Scope, *rest: Any) -> None:
         handled.append(scope["path"])
-        await handle(handler, scope, receive, send)
+        await handle(handler, scope, *rest)
 
     monkeypatch.setattr(shortcut, "handle", noted)
     return handled

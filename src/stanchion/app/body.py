@@ -1,7 +1,7 @@
 """The limit on the size of a request body."""
 
 from fastapi.routing import iter_route_contexts
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware, RequestBodyLimitResponder
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
@@ -40,7 +40,13 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
         elif _has_none(scope, exchange):
             await self.app(scope, receive, send)
         else:
-            await super().__call__(scope, receive, send)
+            counting = RequestBodyLimitResponder(self.app, self.max_body_size)
+            # It stops an answer only for what was announced, which was looked at before.
+            exchange.inner = counting.send_with_limit
+            try:
+                await counting(scope, receive, send)
+            finally:
+                exchange.inner = None  # each would hold the other
 
     @staticmethod
     def _announced(scope: Scope) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -12,8 +12,7 @@ Process = Callable[[Any], Any]
 """What a type makes of a value for the driver, or of the driver's value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a value goes: one that is given by name, or the statement's own."""
 
     name: str
@@ -48,9 +47,9 @@ class Ready:
     def parameters(self, values: Mapping[str, Any]) -> list[Any]:
         """Return what the driver takes. Raises what a type raises for a value that it cannot hold."""
         found = []
-        for place in self.places:
-            value = values.get(place.name, place.value)
-            found.append(value if place.process is None else place.process(value))
+        for name, own, process in self.places:
+            value = values.get(name, own)
+            found.append(value if process is None else process(value))
         return found
 
     def read(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:

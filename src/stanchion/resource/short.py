@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from fastapi import Request, Response, params
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticUndefined
 
 from stanchion.caller import Caller
 from stanchion.concurrency import IfNoneMatch, Precondition, etag
@@ -79,7 +80,7 @@ def read(resource: "Resource[Any]") -> Short | None:
     missing, is_versioned = resource.missing, resource.is_versioned
     if_none_match: Callable[[Request], Awaitable[Precondition]] = _MATCH
 
-    async def answer(request: Request) -> Response | None:
+    async def answer(request: Request, _: Any) -> Response | None:
         direct = way.direct
         if direct is None:
             return None
@@ -115,7 +116,7 @@ def page(resource: "Resource[Any]") -> Short | None:
         return None
     known: dict[tuple[Any, bytes], Selection] = {}
 
-    async def answer(request: Request) -> Response | None:
+    async def answer(request: Request, _: Any) -> Response | None:
         sent: bytes = request.scope["query_string"]
         if len(sent) > _LONGEST:
             return None
@@ -164,15 +165,14 @@ def create(resource: "Resource[Any]") -> Short | None:
     validate = schema.__pydantic_validator__.validate_python
     owner, is_versioned = resource.owner, resource.is_versioned
 
-    async def answer(request: Request) -> Response | None:
-        if values_of(request, b"content-type") != _JSON or values_of(request, b"idempotency-key"):
+    async def answer(request: Request, body: Any) -> Response | None:
+        if body is PydanticUndefined or values_of(request, b"content-type") != _JSON:
+            return None
+        if values_of(request, b"idempotency-key"):
             return None
         direct = way.direct
         if direct is None:
             return None
-        if not await request.body():
-            return None
-        body = await request.json()
         caller = await way.caller(request)
         try:
             valid = validate(body, from_attributes=True)

@@ -133,7 +133,10 @@ class Described:
         The class is not called for it, which takes longer. What else another mapped class fills in,
         SQLAlchemy does when it inserts.
         """
-        found = {name: make() for name, make in self._defaulted if name not in given}
+        found: dict[str, Any] = {}
+        for name, constant, make in self._defaulted:
+            if name not in given:
+                found[name] = constant if make is None else make()
         # None stands for nothing where the database, or SQLAlchemy, has something to fill in.
         for name in self._filled_later:
             if found.get(name, "") is None:
@@ -143,10 +146,11 @@ class Described:
         return found
 
     @cached_property
-    def _defaulted(self) -> list[tuple[str, Callable[[], Any]]]:
+    def _defaulted(self) -> list[tuple[str, Any, Callable[[], Any] | None]]:
+        """Return the fields that have a default: a constant, or else what makes it."""
         fields: dict[str, FieldInfo] = getattr(self.model, "model_fields", {})
         return [
-            (name, _maker(field))
+            (name, field.default, _maker(field))
             for name, field in fields.items()
             if self.has(name) and not field.is_required()
         ]
@@ -217,12 +221,14 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _maker(field: FieldInfo) -> Callable[[], Any]:
-    """Return what makes a field's default; Pydantic looks through its factory's signature each time."""
+def _maker(field: FieldInfo) -> Callable[[], Any] | None:
+    """Return what makes a field's default, None for a constant.
+
+    Pydantic looks through the signature of its factory each time.
+    """
     factory: Any = field.default_factory
     if factory is None and isinstance(field.default, _CONSTANT):
-        constant = field.default
-        return lambda: constant
+        return None
     if factory is None or field.default_factory_takes_validated_data:
         return partial(field.get_default, call_default_factory=True)
     return factory  # type: ignore[no-any-return] # it takes nothing, as was just asked

@@ -11,6 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.body_limit import MAX_BODY_SIZE_SCOPE_KEY
 from starlette.requests import Request
+from starlette.types import Message, Receive
+
+from stanchion.exchange import values_of
+
+_JSON = ["application/json"]
 
 Context = Callable[[Request], Any]
 """Tells where an endpoint is, for the errors that name it."""
@@ -25,7 +30,7 @@ def body_reader(*, strict: bool, context: Context) -> Callable[[Request], Awaita
 
     async def read(request: Request) -> Any:
         try:
-            received = await request.body()
+            received = await _body(request)
             if not received:
                 return Undefined
             return await request.json() if _is_json(request, strict) else received
@@ -53,7 +58,32 @@ def body_reader(*, strict: bool, context: Context) -> Callable[[Request], Awaita
     return read
 
 
+async def _body(request: Request) -> bytes:
+    """Return the body, which mostly comes in one message: then no generator is made to read it."""
+    if type(request) is Request and not hasattr(request, "_body") and not request._stream_consumed:
+        receive = request.receive
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            request._stream_consumed = True
+            request._body = message.get("body", b"")
+            return request._body
+        request._receive = _first(message, receive)
+    return await request.body()
+
+
+def _first(message: Message, receive: Receive) -> Receive:
+    """Return what gives a message once more, and then those that come after it."""
+    messages = [message]
+
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_again
+
+
 def _is_json(request: Request, strict: bool) -> bool:
+    if values_of(request, b"content-type") == _JSON:
+        return True
     content_type = request.headers.get("content-type")
     if content_type == "application/json":
         return True

@@ -18,6 +18,11 @@ from stanchion.stack import FUNCTION_STACK, HANDLER_STACK, REQUEST_STACK, callba
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 """What a route answers with, as its `get_route_handler` returns it."""
 
+Before = Callable[[Request], Coroutine[Any, Any, Response | None]]
+"""What may answer before it: None leaves it to the handler."""
+
+_STACKS = (HANDLER_STACK, REQUEST_STACK, FUNCTION_STACK)
+
 
 def handler_of(app: Any) -> Handler | None:
     """Return the handler that FastAPI made a route's app of; None where anything is around it."""
@@ -31,31 +36,34 @@ def handler_of(app: Any) -> Handler | None:
     return cast("Handler", enclosed["f"].cell_contents)
 
 
-async def handle(handler: Handler, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request as FastAPI does from its ExceptionMiddleware inwards.
+async def handle(
+    handler: Handler, scope: Scope, receive: Receive, send: Send, short: Before | None = None
+) -> None:
+    """Answer a request as FastAPI does from its ExceptionMiddleware inwards; by the shorter way, if it can.
 
     It has three stacks and two handlings of exceptions open around each request. Where all goes well, nothing
     is left of them but to close the stacks that are used, in their order. Where it does not, and for a
     response that is no plain one, FastAPI goes on from there.
     """
     request = Request(scope, receive, send)
-    last = scope[HANDLER_STACK] = AsyncExitStack()
-    after = scope[REQUEST_STACK] = AsyncExitStack()
-    before = scope[FUNCTION_STACK] = AsyncExitStack()
+    stacks: dict[str, AsyncExitStack] = {}
     response: Response | None = None
     failure: BaseException | None = None
     started = False
     try:
-        response = await handler(request)
-        if callbacks(before):
-            await before.aclose()
+        if short is not None:
+            response = await short(request)
+        if response is None:
+            stacks = {name: AsyncExitStack() for name in _STACKS}
+            scope.update(stacks)
+            response = await handler(request)
+            await _close(stacks[FUNCTION_STACK])
         if type(response).__call__ is Response.__call__:
             started = True
             await response(scope, receive, send)
-            if callbacks(after):
-                await after.aclose()
-            if callbacks(last):
-                await last.aclose()
+            if stacks:
+                await _close(stacks[REQUEST_STACK])
+                await _close(stacks[HANDLER_STACK])
             return
     except BaseException as error:
         failure = error
@@ -63,9 +71,8 @@ async def handle(handler: Handler, scope: Scope, receive: Receive, send: Send) -
     async def go_on(anew: Request) -> ASGIApp:
         """Come to where this has come, inside of all that FastAPI has around it."""
         vars(anew).update(vars(request))  # what was read of the body
-        scope[HANDLER_STACK].push_async_exit(last)
-        scope[REQUEST_STACK].push_async_exit(after)
-        scope[FUNCTION_STACK].push_async_exit(before)
+        for name, stack in stacks.items():
+            scope[name].push_async_exit(stack)
         if failure is None:
             return cast("Response", response)
         if started:
@@ -83,6 +90,11 @@ async def handle(handler: Handler, scope: Scope, receive: Receive, send: Send) -
         await handled(scope, receive, _unsent if started else send)
     finally:
         failure = None  # it holds this frame
+
+
+async def _close(stack: AsyncExitStack) -> None:
+    if callbacks(stack):
+        await stack.aclose()
 
 
 async def _unsent(message: Message) -> None:

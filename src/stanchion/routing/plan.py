@@ -1,6 +1,5 @@
 """The plan of a route: what FastAPI's own handler works out for each request, worked out once."""
 
-from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from types import FunctionType, ModuleType
 from typing import Any
@@ -19,11 +18,10 @@ from starlette.responses import Response
 from stanchion.routing.answer import answerer
 from stanchion.routing.body import body_reader
 from stanchion.routing.dependencies import Planner, Work
+from stanchion.routing.handling import Before, Handler
 from stanchion.routing.short import short_of
 from stanchion.signature import innermost
 from stanchion.stack import FUNCTION_STACK, HANDLER_STACK, REQUEST_STACK
-
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 _PARTS = ("cookies", "headers", "path_params", "query_params")
 """What is read of a request beside its body, which a subclass of Request may give in its own way."""
@@ -94,25 +92,22 @@ class Plan:
             raise RequestValidationError(work.errors, body=body, endpoint_ctx=self._context(request))
         return await self._answer(work, arguments)
 
-    def shortened(self, handler: Handler) -> Handler:
-        """Return the handler of the route with the shorter way before it, where there is one.
+    def before(self, handler: Handler) -> Before | None:
+        """Return the shorter way that comes before the handler of the route, None where there is none.
 
         A handler that somebody has put around ours is to hear of each request.
         """
-        short = self._short
-        if short is None or innermost(handler) != self.handle:
-            return handler
+        way = self._short
+        if way is None or innermost(handler) != self.handle:
+            return None
 
-        async def shortened(request: Request) -> Response:
-            if not getattr(self._provider, "dependency_overrides", None) and self.reason is None:
-                if self._read is not None:
-                    await self._read(request)  # the request keeps it; it raises what the path operation would
-                response = await short(request)
-                if response is not None:
-                    return response
-            return await handler(request)
+        async def short(request: Request) -> Response | None:
+            if getattr(self._provider, "dependency_overrides", None) or self.reason is not None:
+                return None
+            body = Undefined if self._read is None else await self._read(request)
+            return await way(request, body)
 
-        return shortened
+        return short
 
     def _usual(self, request: Request) -> bool:
         """Tell whether no telemetry watches, and the request has what FastAPI's own handler asks for."""

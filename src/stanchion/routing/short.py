@@ -1,4 +1,4 @@
-"""A shorter way to an answer, which a path operation may bring: a function of the request alone."""
+"""A shorter way to an answer, which a path operation may bring: a function of the request and its body."""
 
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -9,10 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Short = Callable[[Request], Awaitable[Response | None]]
+Short = Callable[[Request, Any], Awaitable[Response | None]]
 """Answers as the path operation and all that it depends on would, or returns None: then they are asked.
 
-It raises what they would raise, and only what comes first of that.
+It raises what they would raise, and only what comes first of that. Beside the request it is given the body,
+as FastAPI reads it for a path operation that has one: JSON decoded, PydanticUndefined where nothing was sent.
 """
 
 _SHORT = "__stanchion_short__"

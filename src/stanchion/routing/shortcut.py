@@ -69,7 +69,7 @@ class Shortcut:
         candidate, handler, child = found
         _select(scope, candidate, child)
         scope["starlette.exception_handlers"] = (inside._exception_handlers, inside._status_handlers)
-        await handle(handler, scope, receive, send)
+        await handle(handler, scope, receive, send, candidate.short)
 
     def _may_look(self, scope: Scope) -> bool:
         return (
@@ -85,7 +85,11 @@ class Shortcut:
         table = self._table
         if table is None or not table.is_current():
             table = self._table = Table(self._router)
+        method = scope["method"]
         for candidate in table.near(get_route_path(scope)):
+            place = candidate.place
+            if place is not None and place.methods and method not in place.methods:
+                continue
             match, child = candidate.ask(scope)
             if match is Match.FULL:
                 handler = candidate.ready

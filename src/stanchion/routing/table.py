@@ -19,7 +19,7 @@ from fastapi.routing import (
 from starlette.routing import Match, Mount, Route, WebSocketRoute, compile_path
 from starlette.types import Scope
 
-from stanchion.routing.handling import Handler, handler_of
+from stanchion.routing.handling import Before, Handler, handler_of
 from stanchion.routing.route import plan_of
 
 _BY_REGEX = (Route.matches, APIRoute.matches, Mount.matches, _EffectiveRouteContext.matches)
@@ -56,8 +56,14 @@ class Candidate:
     handler: Handler | None = None
     """What answers, with a route."""
 
+    short: Before | None = None
+    """What may answer before it."""
+
     app: Any = None
     """What FastAPI made of the handler."""
+
+    place: Any = None
+    """What `ask` is of, where it need not be asked for a method that is none of its own."""
 
     @property
     def ready(self) -> Handler | None:
@@ -191,7 +197,13 @@ def _planned(place: Any, route: APIRoute) -> dict[str, Any]:
         return {}
     if _function(place.matches) not in _BY_REGEX:  # `handle` asks for the method again, which these have done
         return {}
-    return {"route": route, "handler": plan.shortened(handler), "app": place.app}
+    return {
+        "route": route,
+        "handler": handler,
+        "short": plan.before(handler),
+        "app": place.app,
+        "place": None if place.param_convertors else place,  # one of those may fail
+    }
 
 
 def _is_usual(included: _IncludedRouter, places: list[Any]) -> bool:
