@@ -170,7 +170,9 @@ async def test_a_second_is_opened_where_the_first_is_lent(
     )
     assert first != second
     assert len(connects) == 1
-    assert {await fetch(on_postgresql, _OWN_PID) for _ in range(4)} == {first, second}
+    used = {await fetch(on_postgresql, _OWN_PID) for _ in range(4)}
+    assert len(used) == 1  # the one that came back last
+    assert used < {first, second}
     assert len(connects) == 1
 
 

@@ -169,13 +169,16 @@ async def trim(
     if on_postgresql and not await session.scalar(select(func.pg_try_advisory_xact_lock(_TRIMMER))):
         return 0
     newest = select(func.max(events.c.id)).scalar_subquery()
-    oldest = select(events.c.id, events.c.created_at, newest).order_by(events.c.id).limit(at_once)
+    oldest = select(events.c.id, events.c.created_at, newest).order_by(events.c.id)
     before = now() - max_age
-    upto = None
-    for place, created_at, last in await session.execute(oldest):
-        if place == last or not (created_at < before or place <= last - max_count):
+    for count in (1, at_once):  # mostly there is nothing to delete: then one row tells
+        upto = None
+        for place, created_at, last in await session.execute(oldest.limit(count)):
+            if place == last or not (created_at < before or place <= last - max_count):
+                break
+            upto = place
+        if upto is None:
             break
-        upto = place
     if upto is None:
         return 0
     found = await session.scalars(delete(events).where(events.c.id <= upto).returning(events.c.id))

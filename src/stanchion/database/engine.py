@@ -190,6 +190,8 @@ def _create_engine(url: URL, pool_size: int, turns: Turns, execution: dict[str, 
         "pool_size": pool_size,
         "max_overflow": pool_size,
         "pool_timeout": _POOL_TIMEOUT,
+        # Of many that lie idle, the one that was used last: what a server keeps for it is still at hand.
+        "pool_use_lifo": True,
         # Parameters hold passwords and keys: no error message and no log may show them.
         "hide_parameters": True,
     }

@@ -7,6 +7,7 @@ import sqlalchemy
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry
 from sqlalchemy.util.queue import Empty, Full
 
+from stanchion.database.idle import Idle
 from stanchion.database.listeners import count
 
 PROVEN_ON = ("2.1",)
@@ -20,6 +21,7 @@ class LendingPool(AsyncAdaptedQueuePool):
     """
 
     _sqla_logger_namespace = "sqlalchemy.pool.impl.AsyncAdaptedQueuePool"  # whoever reads its log finds it
+    _queue_class: Any = Idle
     listeners = 0
     """How many listen to what is taken out and comes back for us: they need not be told of a loan."""
 
@@ -42,10 +44,11 @@ class LendingPool(AsyncAdaptedQueuePool):
         except Empty:
             return None
         # Of a pool they are all _ConnectionRecord; what invalidates one of them, or all, is known there.
-        if entry._is_hard_or_soft_invalidated() or not self.is_sure(entry):
+        driver = entry.driver_connection
+        if entry._is_hard_or_soft_invalidated() or not self.is_sure(entry, driver):
             self._doubted.append(entry)
             return None
-        return Loan(self, entry)
+        return Loan(self, entry, driver)
 
     def takes_back(self, entry: ConnectionPoolEntry) -> bool:
         """Take one back to lie idle, or tell that it is too many: to close it takes a greenlet."""
@@ -57,7 +60,7 @@ class LendingPool(AsyncAdaptedQueuePool):
             return False
         return True
 
-    def is_sure(self, entry: ConnectionPoolEntry) -> bool:
+    def is_sure(self, entry: ConnectionPoolEntry, driver: Any) -> bool:
         """Tell whether one that lies idle leads to the database for certain, as to a file."""
         return True
 
@@ -97,10 +100,10 @@ class Loan:
 
     __slots__ = ("_entry", "_pool", "driver_connection")
 
-    def __init__(self, pool: LendingPool, entry: ConnectionPoolEntry) -> None:
+    def __init__(self, pool: LendingPool, entry: ConnectionPoolEntry, driver: Any) -> None:
         self._pool = pool
         self._entry = entry
-        self.driver_connection: Any = entry.driver_connection
+        self.driver_connection = driver
 
     def give_back(self) -> bool:
         """Return it, False where that is for `close` to do."""

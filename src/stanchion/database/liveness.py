@@ -24,9 +24,8 @@ class WatchedPool(LendingPool):
 
     listeners = 2
 
-    def is_sure(self, entry: ConnectionPoolEntry) -> bool:
+    def is_sure(self, entry: ConnectionPoolEntry, driver: Any) -> bool:
         """Tell whether one that lies idle leads to the server, as far as that is known without asking."""
-        driver: Any = entry.driver_connection
         return not driver.is_closed() and not _is_to_be_asked(entry, driver)
 
     def takes_back(self, entry: ConnectionPoolEntry) -> bool:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     insert,
     null,
     select,
-    true,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -80,16 +79,17 @@ class Insertion:
         shown = self._shown(written.columns)
         if shown is None:
             return None
-        statement = select(*shown)
-        if self._tells:
-            text, key, version, owner = shown
-            given = _given()
-            row = select(*given.values(), text, cast(key, Text), version, owner).select_from(written)
-            event = insert(events).from_select([*given, *_OF_ROW], row, include_defaults=False)
-            told = event.returning(events.c.data).cte("told")
-            # The text is made once: it is the event's.
-            statement = select(told.c.data, key, version, owner).select_from(written.join(told, true()))
-        return (Ready.of(statement, self._dialect),)
+        if not self._tells:
+            return (Ready.of(select(*shown), self._dialect),)
+        text, key, version, owner = shown
+        given = _given()
+        row = select(*given.values(), text, cast(key, Text), version, owner).select_from(written)
+        event = insert(events).from_select([*given, *_OF_ROW], row, include_defaults=False)
+        # All that is asked for is the event's, too; but its key is a text.
+        told = event.returning(
+            events.c.data, cast(events.c.key, key.type), events.c.version, events.c.owner_id
+        )
+        return (Ready.of(told, self._dialect),)
 
     def _one_by_one(self, inserted: Insert) -> Steps | None:
         """Return the steps on SQLite, which has no statement that writes to two tables.
