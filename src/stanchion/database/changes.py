@@ -98,6 +98,9 @@ class Event:
         return f"{crc32(f'{self.created_at.isoformat()} {self.topic} {self.key}'.encode()):08x}"
 
 
+CIRCUMSTANCES = ("topic", "kind", "key_id", "user_id", "request_id", "created_at")
+"""The columns that are the same in the events of one write."""
+
 COLUMNS = tuple(column for column in events.c if column.name != "xid")
 """What is read of a row: the fields of an Event."""
 
@@ -122,7 +125,7 @@ async def append(
     """
     if not changes:
         return
-    same = circumstances(topic, kind, caller)
+    same = dict(zip(CIRCUMSTANCES, circumstances(topic, kind, caller), strict=True))
     rows: list[dict[str, Any]] = [
         {
             **same,
@@ -140,17 +143,13 @@ async def append(
     await connection.execute(statement.returning(telling(TOPIC)) if is_told(session) else statement, rows)
 
 
-def circumstances(topic: str, kind: str, caller: Caller | None) -> dict[str, Any]:
-    """Return what the events of one write have in common: what it was, who made it, and when."""
-    who = caller or Caller(None, None)
-    return {
-        "topic": topic,
-        "kind": kind,
-        "key_id": who.key_id,
-        "user_id": who.user_id,
-        "request_id": bound("request_id"),
-        "created_at": now(),
-    }
+def circumstances(topic: str, kind: str, caller: Caller | None) -> tuple[Any, ...]:
+    """Return what the events of one write have in common, the values of CIRCUMSTANCES.
+
+    What it was, who made it, and when.
+    """
+    key_id, user_id = (None, None) if caller is None else (caller.key_id, caller.user_id)
+    return topic, kind, key_id, user_id, bound("request_id"), now()
 
 
 async def trim(

@@ -43,6 +43,8 @@ class Direct:
 
     def __init__(self, engine: AsyncEngine, reader: AsyncEngine, url: URL, turns: Turns) -> None:
         self._engine = engine.sync_engine
+        self.dialect: Dialect = self._engine.dialect
+        """What statements are compiled for."""
         self._reader = reader
         self._is_sqlite = url.get_backend_name() == "sqlite"
         self._loop_reader = LoopReader(url) if self._is_sqlite else None
@@ -52,11 +54,6 @@ class Direct:
         self._telling = Telling(self._notify)
         # What listens by now is ours.
         self._preparing = self._count_preparing()
-
-    @property
-    def dialect(self) -> Dialect:
-        """Return the dialect that statements are compiled for."""
-        return self._engine.dialect
 
     def tell(self, topic: str) -> None:
         """Wake those who wait for a topic, which what `write` has committed belongs to.

@@ -26,7 +26,7 @@ class Announcer:
         owner: str = "",
         visibility: Visibility | None = None,
     ) -> None:
-        self._events, self._table, self._response = events, table, response
+        self.events, self._table, self._response = events, table, response
         self._owner, self._visibility = owner, visibility
         self.topic = table.name
         self.has_visibility = visibility is not None
@@ -36,15 +36,7 @@ class Announcer:
     ) -> None:
         """Tell of rows that have been written: created, updated, deleted (as they were)."""
         changes = [self._change(row) for row in rows]
-        await self._events.append_all(session, self._table.name, kind, changes, caller=caller)
-
-    def takes_trim(self) -> bool:
-        """Tell one of those who ask that its event is to take old ones with it."""
-        return self._events.takes_trim()
-
-    def count(self) -> None:
-        """Count an event that the statement of its row has written."""
-        self._events.count(1)
+        await self.events.append_all(session, self._table.name, kind, changes, caller=caller)
 
     def _change(self, row: Any) -> Change:
         shown = self._response.model_validate(row, from_attributes=True)

@@ -14,7 +14,7 @@ from stanchion.database.direct import Direct
 from stanchion.database.journal import tell
 from stanchion.resource.access import Access
 from stanchion.resource.announcer import Announcer
-from stanchion.resource.insertion import Insertion
+from stanchion.resource.insertion import CIRCUMSTANCES, Insertion
 from stanchion.resource.reader import direct_of
 from stanchion.resource.sharing import is_shared
 from stanchion.resource.writing import Writer
@@ -46,6 +46,7 @@ class Inserter:
         session: Callable[..., Any],
     ) -> None:
         self._writer, self._make, self._announcer, self._session = writer, make, announcer, session
+        self._table_name = writer.table.table.name
         self._insertions: dict[Dialect, Insertion] = {}
 
     def direct(self, access: Access[Any], request: Request, values: Mapping[str, Any]) -> Direct | None:
@@ -57,7 +58,8 @@ class Inserter:
 
     async def create(self, direct: Direct, caller: Caller | None, values: Mapping[str, Any]) -> Made | None:
         """Insert a row and tell of it, durably. Raises what `Writer.made` raises. None: do it as ever."""
-        if self._announcer is not None and self._announcer.takes_trim():
+        announcer = self._announcer
+        if announcer is not None and announcer.events.takes_trim():
             return None
         made = self._writer.made(values)
         for value in made.values():
@@ -66,18 +68,17 @@ class Inserter:
         steps = self._of(direct).steps(tuple(made))
         if steps is None:
             return None
-        given = {f"new_{name}": value for name, value in made.items()}
-        if self._announcer is not None:
-            said = circumstances(self._announcer.topic, "created", caller)
-            given |= {f"event_{name}": value for name, value in said.items()}
-        rows = await direct.write(steps, given)
+        given = dict(zip(steps.names, made.values(), strict=True))
+        if announcer is not None:
+            given.update(zip(CIRCUMSTANCES, circumstances(announcer.topic, "created", caller), strict=True))
+        rows = await direct.write(steps.ready, given)
         if rows is None:
             return None
-        if self._announcer is not None:
-            self._announcer.count()
+        if announcer is not None:
+            announcer.events.count(1)
             direct.tell(TOPIC)
         text, key, version, _ = rows[0]
-        tell("created", table=self._writer.table.table.name, id=key)
+        tell("created", table=self._table_name, id=key)
         return Made(text.encode(), key, version or 0)
 
     def _of(self, direct: Direct) -> Insertion:

@@ -1,5 +1,6 @@
 """Insertion: a new row, its event and its JSON by one statement; on SQLite by three of one transaction."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -18,6 +19,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import ReturnsRows
 
+from stanchion.database import changes
 from stanchion.database.changes import events
 from stanchion.database.encoding import insisted
 from stanchion.database.ready import Ready
@@ -25,10 +27,18 @@ from stanchion.resource.announcer import VERSION
 from stanchion.resource.queries import row_text
 from stanchion.resource.table import Described
 
-Steps = tuple[Ready, ...]
 
-_CIRCUMSTANCES = ("topic", "kind", "key_id", "user_id", "request_id", "created_at")
-"""The columns of an event that are given, as `event_topic`; the others are the row's."""
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The statements that insert a row of some attributes."""
+
+    ready: tuple[Ready, ...]
+    names: tuple[str, ...]
+    """What the values of these are given as."""
+
+
+CIRCUMSTANCES = tuple(f"event_{name}" for name in changes.CIRCUMSTANCES)
+"""What the values of an event are given as that are not the row's."""
 _OF_ROW = ("data", "key", "version", "owner_id")
 """The columns of an event that are the row's, in the order in which a statement returns them."""
 
@@ -53,21 +63,22 @@ class Insertion:
         self._known: dict[tuple[str, ...], Steps | None] = {}
 
     def steps(self, names: tuple[str, ...]) -> Steps | None:
-        """Return what inserts a row of these attributes, whose values are given as `new_title`.
+        """Return what inserts a row of these attributes.
 
-        It returns the row's text, its key, its version and its owner, NULL where it has none; a row that the
+        They return the row's text, its key, its version and its owner, NULL where it has none; a row that the
         database cannot write as Pydantic would, it refuses. None where Pydantic has to write every row, or
         SQLAlchemy to fill in something of it.
         """
         if names not in self._known:
             if len(self._known) > _MOST:
                 self._known.clear()
-            self._known[names] = self._made(names)
+            ready = self._made(names)
+            self._known[names] = None if ready is None else Steps(ready, tuple(map(_GIVEN.format, names)))
         return self._known[names]
 
-    def _made(self, names: tuple[str, ...]) -> Steps | None:
+    def _made(self, names: tuple[str, ...]) -> tuple[Ready, ...] | None:
         columns = {name: self._table.mapper.column_attrs[name].columns[0] for name in names}
-        values = {one.key: bindparam(f"new_{name}", type_=one.type) for name, one in columns.items()}
+        values = {one.key: bindparam(_GIVEN.format(name), type_=one.type) for name, one in columns.items()}
         inserted = insert(self._table.table).values(values)
         compiled = inserted.compile(dialect=self._dialect)
         assert isinstance(compiled, SQLCompiler)
@@ -91,7 +102,7 @@ class Insertion:
         )
         return (Ready.of(told, self._dialect),)
 
-    def _one_by_one(self, inserted: Insert) -> Steps | None:
+    def _one_by_one(self, inserted: Insert) -> tuple[Ready, ...] | None:
         """Return the steps on SQLite, which has no statement that writes to two tables.
 
         The row is read again: `RETURNING a IS NULL` is 0 for a NULL in some tables, on SQLite 3.40.
@@ -126,7 +137,10 @@ class Insertion:
 
 
 def _given() -> dict[str, ColumnElement[Any]]:
-    return {name: bindparam(f"event_{name}", type_=events.c[name].type) for name in _CIRCUMSTANCES}
+    return {
+        name: bindparam(given, type_=events.c[name].type)
+        for name, given in zip(changes.CIRCUMSTANCES, CIRCUMSTANCES, strict=True)
+    }
 
 
 def _of_row() -> dict[str, ColumnElement[Any]]:
@@ -135,5 +149,6 @@ def _of_row() -> dict[str, ColumnElement[Any]]:
     }
 
 
+_GIVEN = "new_{}"
 _MOST = 100
 """Statements that are kept: a body may name any of the sets of fields that there are."""

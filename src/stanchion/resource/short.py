@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from stanchion.resource.resource import Resource
 
 _MATCH: Any = next(one.dependency for one in get_args(IfNoneMatch) if isinstance(one, params.Depends))
-_JSON = ["application/json"]
 _LEARN = "stanchion.learn"
 _TRIED = "stanchion.tried"
 _NO_REQUEST: Any = None
@@ -166,9 +165,7 @@ def create(resource: "Resource[Any]") -> Short | None:
     owner, is_versioned = resource.owner, resource.is_versioned
 
     async def answer(request: Request, body: Any) -> Response | None:
-        if body is PydanticUndefined or values_of(request, b"content-type") != _JSON:
-            return None
-        if values_of(request, b"idempotency-key"):
+        if body is PydanticUndefined or values_of(request, b"idempotency-key"):
             return None
         direct = way.direct
         if direct is None:

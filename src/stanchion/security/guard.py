@@ -3,7 +3,7 @@
 import hmac
 import re
 from collections.abc import Collection
-from functools import partial
+from functools import lru_cache, partial
 from typing import Annotated, Any, NoReturn
 
 import structlog
@@ -24,6 +24,8 @@ from stanchion.tickets import TicketError, bearer, is_reading
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _LARGEST_ID = 2**63 - 1
+_caller = lru_cache(maxsize=1024)(Caller)
+"""Makes a Caller, which nobody can change, once."""
 
 _header_scheme = APIKeyHeader(
     name="X-API-Key", scheme_name="ApiKey", auto_error=False, description="An API key, or the service key."
@@ -99,14 +101,14 @@ class KeyGuard:
             return await self._service(None, _named_user(request))
         key = await self._stored(credential, digested)
         named = _named_user(request)
-        scope = "read" if request.method in _READING or is_reading(request) else "write"
+        scope = "read" if request.scope["method"] in _READING or is_reading(request) else "write"
         if scope not in key.scopes:
             _refuse(ForbiddenError(f"This key may not {scope}.", "scope_missing"), prefix=key.prefix)
         if key.user_id is None:
             return await self._service(key.id, named)
         if named not in (None, key.user_id):
             _refuse(ForbiddenError("This key acts for another user.", "other_user"), prefix=key.prefix)
-        return Caller(key_id=key.id, user_id=key.user_id)
+        return _caller(key.id, key.user_id)
 
     async def active(self, callers: Collection[Caller]) -> set[Caller]:
         """Return those whose key is still good and whose user is there: two statements, however many.
@@ -158,7 +160,7 @@ class KeyGuard:
     async def _service(self, key_id: int | None, user_id: int | None) -> Caller:
         if user_id is not None and not await self._user_ids.get(user_id, partial(self._user, user_id)):
             raise _invalid("There is no such user.", "user_not_found")
-        return Caller(key_id=key_id, user_id=user_id)
+        return _caller(key_id, user_id)
 
     async def _user(self, user_id: int) -> int | None:
         if self._users is None:
