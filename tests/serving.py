@@ -1,5 +1,6 @@
 """For tests with a server of their own: a port, a process, and the lines that it prints, pasted."""
 
+import asyncio
 import json
 import os
 import random
@@ -9,13 +10,15 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import httpx2
+from starlette.types import ASGIApp
+from uvicorn import Config, Server
 
 import stanchion
 from stanchion.settings import Settings
@@ -100,3 +103,19 @@ def paste(line: str) -> Any:
     method = said.X or ("GET" if said.d is None else "POST")
     with urlopen(Request(said.url, said.d, headers, method=method), timeout=PATIENCE) as response:
         return json.load(response)
+
+
+@asynccontextmanager
+async def served(app: ASGIApp, **options: Any) -> AsyncIterator[httpx2.AsyncClient]:
+    """Call an app on a real server in this process, which leaves logging alone, as `stanchion run` has it."""
+    server = Server(Config(app, port=0, log_config=None, **options))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        try:
+            async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as caller:
+                yield caller
+        finally:
+            server.should_exit = True

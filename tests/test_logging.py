@@ -5,21 +5,18 @@ import json
 import logging
 import re
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from contextvars import copy_context
 from typing import Any
 
-import httpx2
 import pytest
 import structlog
-import uvicorn
 from fastapi import APIRouter, FastAPI, WebSocket
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import LogCapture
+from tests.serving import served
 
 from stanchion.errors import NotFoundError, handle_errors
 from stanchion.logging import Format, RequestLogMiddleware, configure, log_requests
@@ -262,20 +259,6 @@ def test_a_request_that_is_thrown_away_ends_in_peace() -> None:
 def test_a_websocket_is_left_alone(app: FastAPI, capsys: Capture) -> None:
     with TestClient(app).websocket_connect("/echo") as socket:
         assert socket.receive_text() == "hello"
-
-
-@asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
-    """Call the app on a real server that leaves logging alone, as `stanchion run` has it."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None))
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve())
-        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as caller:
-            yield caller
-        server.should_exit = True
 
 
 @pytest.mark.anyio

@@ -2,6 +2,7 @@
 
 import gzip
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -9,6 +10,7 @@ from fastapi import APIRouter, FastAPI, Request, WebSocket
 from fastapi.testclient import TestClient
 from pydantic import BaseModel
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from tests.serving import served
 
 from stanchion.app.body import BodyLimitMiddleware
 from stanchion.app.slashes import answer_both_slashes
@@ -149,3 +151,38 @@ async def test_what_was_unpacked_before_is_counted(app: FastAPI, path: str) -> N
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     async with client(app, headers=headers) as caller:
         assert (await caller.post(path, content=packed)).status_code == 413
+
+
+COUNTED = "starlette._body_limit_responder"
+"""Where Starlette keeps what counts a body."""
+
+
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+@pytest.mark.parametrize(
+    ("around", "sent", "counted"),
+    [
+        ((), {"content": b"x" * LIMIT}, False),
+        ((), {"content": in_pieces}, True),
+        ((), {}, False),
+        ((Unpacking,), {"content": gzip.compress(b"x"), "headers": {"Content-Encoding": "gzip"}}, True),
+    ],
+)
+async def test_what_the_server_itself_has_measured_is_not_counted_once_more(
+    app: FastAPI, http: Any, around: tuple[Any, ...], sent: dict[str, Any], counted: bool
+) -> None:
+    seen: list[bool] = []
+
+    @app.post("/seen")
+    async def seeing(request: Request) -> int:
+        seen.append(COUNTED in request.scope)
+        return len(await request.body())
+
+    for one in around:
+        app.add_middleware(one)
+    options = {name: value(LIMIT) if callable(value) else value for name, value in sent.items()}
+    async with served(app, http=http) as caller:
+        answer = await caller.post("/seen", **options)
+        assert (answer.status_code, seen) == (200, [counted])
+        large = b"x" * LIMIT * 10
+        content = gzip.compress(large) if around else in_pieces(len(large))
+        assert (await caller.post("/raw", content=content)).status_code == 413

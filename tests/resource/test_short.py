@@ -374,7 +374,7 @@ async def test_a_row_is_made_alike_of_each_content_type(both: Both) -> None:
     assert (await both.same("POST", "/v1/shells", "left", content=b'{"name": "x"}'))[0] == 422
     assert (await both.same("POST", "/v1/shells", "left"))[0] == 422
     twice = [KEY, JSON, ("Content-Type", "text/plain")]
-    await both.same("POST", "/v1/shells", "left", content=b'{"name": "y"}', headers=twice)
+    await both.same("POST", "/v1/shells", "answered", content=b'{"name": "y"}', headers=twice)
 
 
 async def test_a_row_is_made_alike_with_a_key_of_its_own(both: Both) -> None:

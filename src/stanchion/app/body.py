@@ -9,13 +9,15 @@ from stanchion.errors import ContentTooLargeError, problem
 from stanchion.exchange import Exchange
 
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
+_SERVERS = frozenset({"uvicorn.protocols.http.h11_impl", "uvicorn.protocols.http.httptools_impl"})
+"""Where what gives a body comes from where nobody stands before it, who could have unpacked it."""
 _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding", b"content-encoding"})
 
 
 class BodyLimitMiddleware(RequestBodyLimitMiddleware):
     """Starlette's limit, whose 413 is a problem also where Content-Length announces too much.
 
-    Nothing of such a body is read. Without a Content-Length, Starlette counts as it arrives. A path
+    Nothing of such a body is read. Where none is to be relied on, Starlette counts as it arrives. A path
     operation that has a `max_body_size` of its own is not asked for this one.
     """
 
@@ -37,7 +39,7 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
                 headers={"Connection": "close"},
             )
             await response(scope, receive, send)
-        elif _has_none(scope, exchange):
+        elif _is_known(scope, receive, exchange):
             await self.app(scope, receive, send)
         else:
             counting = RequestBodyLimitResponder(self.app, self.max_body_size)
@@ -57,16 +59,19 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
         return 0
 
 
-def _has_none(scope: Scope, exchange: Exchange) -> bool:
-    """Tell whether a request has no body for certain: a GET in HTTP/1 that announces none (RFC 9112, 6.3).
+def _is_known(scope: Scope, receive: Receive, exchange: Exchange) -> bool:
+    """Tell whether the body of a request is no larger than it said for certain, in HTTP/1 (RFC 9112, 6.3).
 
-    Of any other it is counted what arrives: it may have been unpacked before, and be larger than it said.
+    So is that of a GET that announces none, and what the server itself gives of one with a length. Of any
+    other it is counted what arrives: it may have been unpacked before.
     """
-    return (
-        scope["method"] in _WITHOUT_BODY
-        and scope["http_version"] in ("1.0", "1.1")
-        and _OF_A_BODY.isdisjoint(exchange.asked)
-    )
+    if scope["http_version"] not in ("1.0", "1.1"):
+        return False
+    if scope["method"] in _WITHOUT_BODY:
+        return _OF_A_BODY.isdisjoint(exchange.asked)
+    if b"content-length" not in exchange.asked or b"transfer-encoding" in exchange.asked:
+        return False
+    return type(getattr(receive, "__self__", None)).__module__ in _SERVERS
 
 
 def _own_limit(scope: Scope) -> int:
