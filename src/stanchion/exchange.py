@@ -1,6 +1,7 @@
 """One request and its response, as all middlewares of ours see it: each adds to what is sent once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from operator import itemgetter
 from weakref import ref
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ Headers = list[tuple[bytes, bytes]]
 Shape = Callable[["Exchange", Headers], None]
 """Changes the headers of a response that begins."""
 
+_NAME = itemgetter(0)
 _EXCHANGE = "stanchion.exchange"
 
 
@@ -25,7 +27,7 @@ class Exchange:
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._send = send
-        self.asked = frozenset([name for name, _ in scope["headers"]])
+        self.asked = frozenset(map(_NAME, scope["headers"]))
         """The names of the request's headers as they were here; who stands further in may change them."""
         self.inner: Send | None = None
         """What hands each message to `send` as it came: a middleware's own, which only looks at it."""
@@ -78,6 +80,12 @@ def values_of(request: Request, name: bytes) -> list[str]:
         if other == name:
             found.append(value.decode("latin-1"))
     return found
+
+
+def those_of(request: Request, names: Collection[bytes]) -> list[tuple[bytes, str]]:
+    """Return the headers of a request that are called so, with their values, as they were sent."""
+    headers = request.scope["headers"] if type(request) is Request else request.headers.raw
+    return [(name, value.decode("latin-1")) for name, value in headers if name in names]
 
 
 def put(headers: Headers, name: bytes, value: bytes) -> None:

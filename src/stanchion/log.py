@@ -1,7 +1,7 @@
 """A logger for lines that each request leaves: it costs little where nobody wants them."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar, copy_context
 from typing import Any
 
@@ -15,6 +15,8 @@ class Log:
         self._logger = structlog.stdlib.get_logger(name)
         self._processors: Sequence[Any] | None = None
         self._bound: Any = None
+        self._is_heard: Callable[[int], bool] | None = None
+        """What the standard library's logger says of a level, where it is one."""
 
     def info(self, event: str, **values: Any) -> None:
         """Write a line, as structlog is configured now."""
@@ -26,15 +28,16 @@ class Log:
         processors = structlog.get_config()["processors"]
         if processors is not self._processors:
             self._processors, self._bound = processors, self._logger.bind()
-        logger = self._bound
+            is_standard = isinstance(self._bound, structlog.stdlib.BoundLogger)
+            self._is_heard = self._bound._logger.isEnabledFor if is_standard else None
         if (
-            processors
+            self._is_heard is not None
+            and processors
             and processors[0] is structlog.stdlib.filter_by_level
-            and isinstance(logger, structlog.stdlib.BoundLogger)
-            and not logger.isEnabledFor(logging.INFO)
+            and not self._is_heard(logging.INFO)
         ):
             return None
-        return logger
+        return self._bound
 
 
 _variables: dict[str, ContextVar[Any]] = {}

@@ -11,13 +11,13 @@ from uuid import UUID
 import httpx2
 import pytest
 from fastapi import FastAPI, Request
-from sqlalchemy import select
+from sqlalchemy import select, update
 from starlette.types import Message, Receive, Scope, Send
 from tests.databases import ENGINES, Renewable, renewable
 from tests.resource.shells import SERVICE, Taken, bare, fill, resources
 
 from stanchion import Caller, Database, tickets
-from stanchion.database import changes
+from stanchion.database import changes, now
 from stanchion.database.direct import Direct
 from stanchion.pagination import listing
 from stanchion.routing import plan, survey
@@ -403,11 +403,21 @@ async def test_a_row_is_made_alike_by_each_caller(both: Both) -> None:
 
 
 async def test_one_of_many_takes_the_old_events_with_it(both: Both) -> None:
+    async def made(name: str, way: str) -> int:
+        content = b'{"name": "%s"}' % name.encode()
+        *_, events = await both.same("POST", "/v1/shells", way, content=content, headers=[KEY, JSON])
+        return len(events)
+
     for side in (both.short, both.long):
         side.app.state.events.count(256)
-    await both.same("POST", "/v1/shells", "left", content=b'{"name": "x"}', headers=[KEY, JSON])
+    assert await made("new", "answered") == 2  # with the one by which the log begins; nothing is old
+    for side in (both.short, both.long):
+        async with side.database.transaction() as session:
+            await session.execute(update(changes.events).values(created_at=now() - timedelta(days=8)))
+        side.app.state.events.count(256)
+    assert await made("first", "left") == 1
     assert [side.app.state.events.is_trim_due for side in (both.short, both.long)] == [False, False]
-    await both.same("POST", "/v1/shells", "answered", content=b'{"name": "y"}', headers=[KEY, JSON])
+    assert await made("second", "answered") == 2
 
 
 async def test_a_body_that_fails_is_asked_for_once(both: Both) -> None:

@@ -1,14 +1,16 @@
 """The change log: what was written, as rows of the writer's own transaction (a transactional outbox)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zlib import crc32
 
 from sqlalchemy import (
     BigInteger,
     Column,
+    Dialect,
     Index,
     MetaData,
     RowMapping,
@@ -25,6 +27,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion.caller import Caller
 from stanchion.database.columns import BigID, TransactionID, UTCDateTime, now
+from stanchion.database.direct import Direct
+from stanchion.database.ready import Ready
 from stanchion.database.wakes import is_told, telling
 from stanchion.log import bound
 
@@ -167,18 +171,36 @@ async def trim(
     on_postgresql = session.get_bind().dialect.name == "postgresql"
     if on_postgresql and not await session.scalar(select(func.pg_try_advisory_xact_lock(_TRIMMER))):
         return 0
-    newest = select(func.max(events.c.id)).scalar_subquery()
-    oldest = select(events.c.id, events.c.created_at, newest).order_by(events.c.id)
-    before = now() - max_age
     for count in (1, at_once):  # mostly there is nothing to delete: then one row tells
-        upto = None
-        for place, created_at, last in await session.execute(oldest.limit(count)):
-            if place == last or not (created_at < before or place <= last - max_count):
-                break
-            upto = place
+        upto = _last_old(await session.execute(_OLDEST.limit(count)), max_age, max_count)
         if upto is None:
-            break
-    if upto is None:
-        return 0
+            return 0
     found = await session.scalars(delete(events).where(events.c.id <= upto).returning(events.c.id))
     return len(found.all())
+
+
+async def has_old(direct: Direct, *, max_age: timedelta, max_count: int) -> bool:
+    """Tell whether `trim` would delete anything, as far as one row tells."""
+    ready = _oldest(direct.dialect)
+    rows = await direct.fetch(ready, {}, is_short=True)
+    return rows is None or _last_old(ready.read(rows), max_age, max_count) is not None
+
+
+@lru_cache
+def _oldest(dialect: Dialect) -> Ready:
+    return Ready.of(_OLDEST.limit(1), dialect)
+
+
+_OLDEST = select(
+    events.c.id, events.c.created_at, select(func.max(events.c.id)).scalar_subquery().label("newest")
+).order_by(events.c.id)
+
+
+def _last_old(rows: Iterable[Any], max_age: timedelta, max_count: int) -> int | None:
+    """Return the place of the last of the oldest events that may be deleted with all before it."""
+    before, upto = now() - max_age, None
+    for place, created_at, newest in rows:
+        if place == newest or not (created_at < before or place <= newest - max_count):
+            break
+        upto = place
+    return upto

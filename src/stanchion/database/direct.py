@@ -52,6 +52,7 @@ class Direct:
         self._places_of = threading.local()  # each thread has a loop of its own
         self._refusals, self._gives_up = _errors(self._is_sqlite)
         self._telling = Telling(self._notify)
+        self._tells = not self._is_sqlite and not self._engine.get_execution_options().get(SILENT)
         # What listens by now is ours.
         self._preparing = self._count_preparing()
 
@@ -60,7 +61,7 @@ class Direct:
 
         On SQLite nothing: the file tells of each commit.
         """
-        if not self._is_sqlite and not self._engine.get_execution_options().get(SILENT):
+        if self._tells:
             self._telling.tell(topic)
 
     async def fetch(self, ready: Ready, values: Mapping[str, Any], *, is_short: bool = False) -> Rows | None:

@@ -14,6 +14,9 @@ PROVEN_ON = ("2.1",)
 """The SQLAlchemy versions whose insides, those that a subclass of a pool meets, are known here."""
 
 
+_DRIVER = "stanchion_driver"
+
+
 class LendingPool(AsyncAdaptedQueuePool):
     """One pool for sessions, which take what `connect` gives, and for statements that leave no transaction.
 
@@ -44,7 +47,9 @@ class LendingPool(AsyncAdaptedQueuePool):
         except Empty:
             return None
         # Of a pool they are all _ConnectionRecord; what invalidates one of them, or all, is known there.
-        driver = entry.driver_connection
+        driver = entry.info.get(_DRIVER)
+        if driver is None:  # SQLAlchemy empties `info` with each new connection
+            driver = entry.info[_DRIVER] = entry.driver_connection
         if entry._is_hard_or_soft_invalidated() or not self.is_sure(entry, driver):
             self._doubted.append(entry)
             return None

@@ -84,7 +84,10 @@ def request_id(scope: Scope) -> str:
     Sound is 1 to 128 letters, digits and `._:-`, sent once; anything else could forge a log line.
     """
     if _REQUEST_ID not in scope:
-        sent = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"]
+        sent = []
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                sent.append(value.decode("latin-1"))
         sound = len(sent) == 1 and _ACCEPTABLE_ID.fullmatch(sent[0])
         scope[_REQUEST_ID] = sent[0] if sound else f"{_chance.getrandbits(128):032x}"
     known: str = scope[_REQUEST_ID]

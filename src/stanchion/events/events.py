@@ -17,7 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from stanchion import tickets
 from stanchion.caller import Caller
 from stanchion.database import Database
-from stanchion.database.changes import Change, append, trim
+from stanchion.database.changes import Change, append, has_old, trim
+from stanchion.database.direct import Direct
 from stanchion.events import log as changes
 from stanchion.events.errors import FeedNotReadyError, PositionGoneError
 from stanchion.events.log import Position
@@ -153,13 +154,18 @@ class Events:
             self.is_trim_due, self._is_trim_taken = True, False
 
     def takes_trim(self) -> bool:
-        """Tell one of those who ask that it is to use `append_all`, as a trim is due; not the others.
+        """Tell one of those who ask that a trim is due; not the others.
 
-        It may fail before that: another is told so after as many events again.
+        Where there is something old, it is to use `append_all`. It may fail before that: another is told so
+        after as many events again.
         """
         is_first = self.is_trim_due and not self._is_trim_taken
         self._is_trim_taken = self.is_trim_due
         return is_first
+
+    async def has_old(self, direct: Direct) -> bool:
+        """Tell whether a trim would delete anything."""
+        return await has_old(direct, max_age=self._max_age, max_count=self._max_count)
 
     def subscription(
         self,

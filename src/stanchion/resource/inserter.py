@@ -59,7 +59,7 @@ class Inserter:
     async def create(self, direct: Direct, caller: Caller | None, values: Mapping[str, Any]) -> Made | None:
         """Insert a row and tell of it, durably. Raises what `Writer.made` raises. None: do it as ever."""
         announcer = self._announcer
-        if announcer is not None and announcer.events.takes_trim():
+        if announcer is not None and announcer.events.takes_trim() and await announcer.events.has_old(direct):
             return None
         made = self._writer.made(values)
         for value in made.values():

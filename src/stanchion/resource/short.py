@@ -44,16 +44,12 @@ class _Way:
     """Who asks, and where the rows are."""
 
     database: Database
-    guard: Callable[..., Any] | None
+    ask: Callable[[Request], Awaitable[Caller | None]]
 
     @property
     def direct(self) -> Direct | None:
         """What reads and writes; None where somebody prepares every session: who may see what, perhaps."""
         return None if is_session_meant() else self.database.direct
-
-    async def caller(self, request: Request) -> Caller | None:
-        found: Caller | None = None if self.guard is None else await self.guard(request)
-        return found
 
 
 def _way(resource: "Resource[Any]") -> _Way | None:
@@ -66,7 +62,13 @@ def _way(resource: "Resource[Any]") -> _Way | None:
     database = getattr(hooks.session, "__self__", None)
     if not isinstance(database, Database) or hooks.session != database.get_session:
         return None
-    return _Way(database, hooks.caller) if type(database).get_session is Database.get_session else None
+    if type(database).get_session is not Database.get_session:
+        return None
+    return _Way(database, hooks.caller or _nobody)
+
+
+async def _nobody(_: Request) -> None:
+    """Answer for a resource that asks nobody who he is."""
 
 
 def read(resource: "Resource[Any]") -> Short | None:
@@ -87,7 +89,7 @@ def read(resource: "Resource[Any]") -> Short | None:
         # A bad one is told of before the key is looked at; what has no version knows nothing of it.
         if is_versioned and values_of(request, b"if-none-match"):
             match = await if_none_match(request)
-        caller = await way.caller(request)
+        caller = await way.ask(request)
         try:
             row_id = read_id(request.path_params[name])
         except ValidationError:
@@ -127,7 +129,7 @@ def page(resource: "Resource[Any]") -> Short | None:
         direct = way.direct
         if direct is None:
             return None
-        caller = await way.caller(request)
+        caller = await way.ask(request)
         found = await reader.page(direct, caller, replace(selection, request=request))
         if found is None:
             return None
@@ -170,7 +172,7 @@ def create(resource: "Resource[Any]") -> Short | None:
         direct = way.direct
         if direct is None:
             return None
-        caller = await way.caller(request)
+        caller = await way.ask(request)
         try:
             valid = validate(body, from_attributes=True)
         except ValidationError:

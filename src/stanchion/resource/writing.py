@@ -182,15 +182,16 @@ class Writer(Generic[Row]):
         made = {**self.table.defaults(values), **values}
         if self._owner and made.get(self._owner) is None:
             raise ForbiddenError(f"Only a user can make a {self.table.words}.", "user_required")
-        self._check_key(made.get(self.table.key_name))
+        if isinstance(key := made.get(self.table.key_name), str):
+            self._check_key(key)
         if self._ids_return and VERSION not in values:
             made[VERSION] = secrets.randbelow(_FIRST_VERSIONS) + 1
         if UPDATED not in values and UPDATED in made and "created_at" in made:
             made[UPDATED] = made["created_at"]
         return made
 
-    def _check_key(self, key: Any) -> None:
-        if isinstance(key, str) and (not key or "/" in key or key in (".", "..") or key in TAKEN):
+    def _check_key(self, key: str) -> None:
+        if not key or "/" in key or key in (".", "..") or key in TAKEN:
             name = self.table.key_name
             message = "This would be no address: it is empty, has a '/', or is a word of the API's own."
             errors = [{"loc": ["body", name], "msg": message, "type": "unaddressable"}]

@@ -33,7 +33,12 @@ def body_reader(*, strict: bool, context: Context) -> Callable[[Request], Awaita
             received = await _body(request)
             if not received:
                 return Undefined
-            return await request.json() if _is_json(request, strict) else received
+            if not _is_json(request, strict):
+                return received
+            if type(request) is not Request:
+                return await request.json()
+            request._json = json.loads(received)  # as `json` would, which asks for the body again
+            return request._json
         except json.JSONDecodeError as error:
             raise RequestValidationError(
                 [
@@ -61,7 +66,7 @@ def body_reader(*, strict: bool, context: Context) -> Callable[[Request], Awaita
 async def _body(request: Request) -> bytes:
     """Return the body, which mostly comes in one message: then no generator is made to read it."""
     if type(request) is Request and not hasattr(request, "_body") and not request._stream_consumed:
-        receive = request.receive
+        receive = request._receive
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
             request._stream_consumed = True

@@ -99,7 +99,10 @@ class Shortcut:
 
 def _select(scope: Scope, candidate: "Candidate", child: Scope) -> None:
     """Set in the scope what FastAPI sets on its way to a route."""
-    _update_scope(scope, child)
+    if "fastapi" in child:
+        _update_scope(scope, child)
+    else:
+        scope.update(child)
     if candidate.included is not None:
         scope["route"] = candidate.route
         places = scope.setdefault("fastapi", {})

@@ -2,7 +2,7 @@
 
 import hmac
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from functools import lru_cache, partial
 from typing import Annotated, Any, NoReturn
 
@@ -15,12 +15,15 @@ from sqlalchemy import ColumnElement, exists, or_, select
 from stanchion.caller import Caller
 from stanchion.database import Database
 from stanchion.errors import DomainError, ForbiddenError, InvalidError, UnauthorizedError
-from stanchion.exchange import values_of
+from stanchion.exchange import those_of
 from stanchion.security.cache import Cache
 from stanchion.security.keys import ApiKey, active_ids, api_keys, digest, find, prefix
 from stanchion.signature import of_request_alone
 from stanchion.tickets import TicketError, bearer, is_reading
 
+Sent = Sequence[tuple[bytes, str]]
+
+_HEADERS = frozenset({b"x-api-key", b"authorization", b"x-user-id"})
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _USER_ID = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _LARGEST_ID = 2**63 - 1
@@ -93,14 +96,15 @@ class KeyGuard:
         ] = None,
     ) -> Caller:
         """Return who is asking. The parameters are for the OpenAPI document: repeats matter here."""
-        credential = self._credential(request)
+        sent = those_of(request, _HEADERS)
+        credential = self._credential(sent)
         if credential is None:
             return await self._of_ticket(request)
         digested = digest(credential)
         if self._service_digest and hmac.compare_digest(digested, self._service_digest):
-            return await self._service(None, _named_user(request))
+            return await self._service(None, _named_user(sent))
         key = await self._stored(credential, digested)
-        named = _named_user(request)
+        named = _named_user(sent)
         scope = "read" if request.scope["method"] in _READING or is_reading(request) else "write"
         if scope not in key.scopes:
             _refuse(ForbiddenError(f"This key may not {scope}.", "scope_missing"), prefix=key.prefix)
@@ -133,17 +137,20 @@ class KeyGuard:
             self._unauthorized("This API key is not valid.", "key_not_valid")
         return caller
 
-    def _credential(self, request: Request) -> str | None:
-        sent = set(values_of(request, b"x-api-key"))
-        for value in values_of(request, b"authorization"):
-            scheme, _, token = value.partition(" ")
-            if scheme.lower() == "bearer":
-                sent.add(token.strip())
-        if not sent - {""}:
+    def _credential(self, sent: Sent) -> str | None:
+        keys = set()
+        for name, value in sent:
+            if name == b"x-api-key":
+                keys.add(value)
+            elif name == b"authorization":
+                scheme, _, token = value.partition(" ")
+                if scheme.lower() == "bearer":
+                    keys.add(token.strip())
+        if not keys - {""}:
             return None
-        if len(sent) > 1:
+        if len(keys) > 1:
             self._unauthorized("More than one key was sent, and they differ.", "keys_differ")
-        return sent.pop()
+        return keys.pop()
 
     async def _stored(self, credential: str, digested: str) -> ApiKey:
         key = await self._keys.get(digested, partial(self._find, credential))
@@ -173,8 +180,8 @@ class KeyGuard:
         _refuse(UnauthorizedError(message + self._hint, code), **details)
 
 
-def _named_user(request: Request) -> int | None:
-    values = values_of(request, b"x-user-id")
+def _named_user(sent: Sent) -> int | None:
+    values = [value for name, value in sent if name == b"x-user-id"]
     if not values:
         return None
     if len(values) > 1:
