@@ -49,7 +49,9 @@ class Exchange:
         request has made would be left to the garbage collector.
         """
         known: ref[Exchange] | None = scope.get(_EXCHANGE)
-        if known is not None and (found := known()) is not None and send in (found.inner, found.send):
+        found = None if known is None else known()
+        # What is bound to it is its `send`: to compare the two would make another of it.
+        if found is not None and (getattr(send, "__self__", None) is found or send == found.inner):
             return found, send
         begun = cls(scope, send)
         scope[_EXCHANGE] = ref(begun)

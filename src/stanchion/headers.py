@@ -16,13 +16,19 @@ _HEADERS: dict[str, tuple[str, str | None]] = {
 """What each says, and an example where one is true of every operation."""
 
 
-quoted = lru_cache(maxsize=256)(quote)
-"""Quotes a path, which is asked for again and again."""
-
-
 def location(request: Request, path: str) -> str:
     """Return a path of this app as the client reaches it, also behind a proxy's prefix: for Location."""
-    return quoted(request.scope.get("root_path", "").rstrip("/")) + path
+    return quote(request.scope.get("root_path", "").rstrip("/")) + path
+
+
+def location_below(request: Request, name: str) -> str:
+    """Return the path of what is called so below the path that was asked for, as the client reaches it."""
+    return _below(request.scope["path"], request.scope.get("root_path", "")) + name
+
+
+@lru_cache(maxsize=256)
+def _below(path: str, root: str) -> str:
+    return f"{quote(root.rstrip('/'))}{quote(path.removeprefix(root).rstrip('/'))}/"
 
 
 def headers(*names: str, **examples: str) -> dict[str, Any]:

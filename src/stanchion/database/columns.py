@@ -71,17 +71,13 @@ class UTCDateTime(TypeDecorator[datetime]):
         """Return what is called for each value: one function, where TypeDecorator has two."""
         if self.impl_instance.bind_processor(dialect) is not None:
             return super().bind_processor(dialect)
-        return partial(self.process_bind_param, dialect=dialect)
+        if dialect.name == "sqlite":
+            return partial(self.process_bind_param, dialect=dialect)
+        return _in_utc
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(
-                "This datetime has no time zone: use stanchion.database.now(), or datetime.now(UTC)."
-            )
-        value = value.astimezone(UTC)
-        if dialect.name == "sqlite":
+        value = _in_utc(value)
+        if value is not None and dialect.name == "sqlite":
             return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
         return value
 
@@ -93,6 +89,16 @@ class UTCDateTime(TypeDecorator[datetime]):
         moment: datetime = value
         # asyncpg keeps the first and the last moment as infinities, and gives them back naive.
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _in_utc(value: datetime | None) -> datetime | None:
+    if value is None or value.tzinfo is UTC:
+        return value
+    if value.tzinfo is None:
+        raise ValueError(
+            "This datetime has no time zone: use stanchion.database.now(), or datetime.now(UTC)."
+        )
+    return value.astimezone(UTC)
 
 
 class Kept(TypeDecorator[Any]):

@@ -24,7 +24,7 @@ from stanchion.database import now
 from stanchion.errors import NotFoundError
 from stanchion.events import Events, Visibility
 from stanchion.filtering import Filters
-from stanchion.headers import location, quoted
+from stanchion.headers import location_below
 from stanchion.idempotency import Idempotency
 from stanchion.pagination import Listing
 from stanchion.resource.access import Access
@@ -309,9 +309,7 @@ class Resource(Generic[Row]):
 
     def place(self, request: Request, key: Any) -> str:
         """Return the path of the row of this key, which was made by a request to the collection."""
-        path = request.scope["path"].removeprefix(request.scope.get("root_path", "")).rstrip("/")
-        name = str(key) if type(key) is int else quote(str(key), safe="")
-        return location(request, f"{quoted(path)}/{name}")
+        return location_below(request, str(key) if type(key) is int else quote(str(key), safe=""))
 
     async def remove(self, access: Access[Row], row_id: Any, match: Precondition) -> None:
         """Delete a row, or mark it as deleted."""

@@ -134,13 +134,13 @@ class Described:
         SQLAlchemy does when it inserts.
         """
         found: dict[str, Any] = {}
+        later = self._filled_later
         for name, constant, make in self._defaulted:
             if name not in given:
-                found[name] = constant if make is None else make()
-        # None stands for nothing where the database, or SQLAlchemy, has something to fill in.
-        for name in self._filled_later:
-            if found.get(name, "") is None:
-                del found[name]
+                value = constant if make is None else make()
+                # None stands for nothing where the database, or SQLAlchemy, has something to fill in.
+                if value is not None or name not in later:
+                    found[name] = value
         if self._made_key is not None and self.key_name not in given and self.key_name not in found:
             found[self.key_name] = self._made_key(None)
         return found
@@ -156,13 +156,13 @@ class Described:
         ]
 
     @cached_property
-    def _filled_later(self) -> list[str]:
-        return [
+    def _filled_later(self) -> frozenset[str]:
+        return frozenset(
             name
             for name, attribute in self.mapper.column_attrs.items()
             for column in attribute.columns[:1]
             if name == self.key_name or column.default is not None or column.server_default is not None
-        ]
+        )
 
     @cached_property
     def _made_key(self) -> Callable[[Any], Any] | None:
