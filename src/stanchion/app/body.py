@@ -1,5 +1,7 @@
 """The limit on the size of a request body."""
 
+from typing import Any
+
 from fastapi.routing import iter_route_contexts
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware, RequestBodyLimitResponder
 from starlette.routing import Match
@@ -21,10 +23,10 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
     operation that has a `max_body_size` of its own is not asked for this one.
     """
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+        """Return what is to be awaited: of what is only handed on, no coroutine is made."""
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         exchange, send = Exchange.of(scope, send)
         announced = self._announced(scope) if b"content-length" in exchange.asked else 0
         limit = self.max_body_size
@@ -38,17 +40,19 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
                 error=ContentTooLargeError.default_code,
                 headers={"Connection": "close"},
             )
-            await response(scope, receive, send)
-        elif _is_known(scope, receive, exchange):
-            await self.app(scope, receive, send)
-        else:
-            counting = RequestBodyLimitResponder(self.app, self.max_body_size)
-            # It stops an answer only for what was announced, which was looked at before.
-            exchange.inner = counting.send_with_limit
-            try:
-                await counting(scope, receive, send)
-            finally:
-                exchange.inner = None  # each would hold the other
+            return response(scope, receive, send)
+        if _is_known(scope, receive, exchange):
+            return self.app(scope, receive, send)
+        return self._counted(exchange, scope, receive, send)
+
+    async def _counted(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        counting = RequestBodyLimitResponder(self.app, self.max_body_size)
+        # It stops an answer only for what was announced, which was looked at before.
+        exchange.inner = counting.send_with_limit
+        try:
+            await counting(scope, receive, send)
+        finally:
+            exchange.inner = None  # each would hold the other
 
     @staticmethod
     def _announced(scope: Scope) -> int:

@@ -3,7 +3,7 @@
 And what is said of each response that comes from inside, whatever answers.
 """
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Collection
 
 import anyio
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,14 +23,17 @@ class HeadMiddleware:
         self.app = app
         self._shapes = shapes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what is to be awaited: of what is only handed on, no coroutine is made."""
         if scope["type"] == "http":
             scope[HEAD_IS_ANSWERED] = True
             exchange, send = Exchange.of(scope, send)
             exchange.shapes += self._shapes
         if scope.get("method") != "HEAD":
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
+        return self._head(scope, receive, send)
+
+    async def _head(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A copy: the server reads in its own that this is HEAD, and sends no body.
         read = {**scope, "method": "GET"}
         with anyio.CancelScope() as rest:

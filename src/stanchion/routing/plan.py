@@ -104,8 +104,7 @@ class Plan:
         async def short(request: Request) -> Response | None:
             if getattr(self._provider, "dependency_overrides", None) or self.reason is not None:
                 return None
-            body = Undefined if self._read is None else await self._read(request)
-            return await way(request, body)
+            return await way(request, Undefined if self._read is None else await self._read(request))
 
         return short
 

@@ -5,6 +5,7 @@ which route it is. The shortcut stands before that, as the innermost of the app'
 `app.routes`: who reads these (OpenAPI, `url_path_for`, what names a request in a trace) finds what was there.
 """
 
+from collections.abc import Awaitable
 from types import FunctionType
 from typing import Any
 
@@ -60,16 +61,16 @@ class Shortcut:
         self.inside = _fastapis(app, router)
         """What is saved; None where that is not what FastAPI makes, and all is left to it."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Return what is to be awaited: of what is only handed on, no coroutine is made."""
         inside = self.inside
         found = self._find(scope) if inside is not None and self._may_look(scope) else None
         if found is None or inside is None:
-            await self.app(scope, receive, send)
-            return
+            return self.app(scope, receive, send)
         candidate, handler, child = found
         _select(scope, candidate, child)
         scope["starlette.exception_handlers"] = (inside._exception_handlers, inside._status_handlers)
-        await handle(handler, scope, receive, send, candidate.short)
+        return handle(handler, scope, receive, send, candidate.short)
 
     def _may_look(self, scope: Scope) -> bool:
         return (
