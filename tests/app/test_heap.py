@@ -1,5 +1,6 @@
 """The heap after the start: frozen once, and by whatever server runs the app."""
 
+import platform
 import subprocess
 import sys
 
@@ -41,3 +42,25 @@ def test_a_threshold_that_somebody_has_set_stays(threshold: int) -> None:
     served = SERVED.replace("seen = []", f"seen = []; gc.set_threshold({threshold}, 5)")
     run = subprocess.run([sys.executable, "-c", served], capture_output=True, text=True, check=True)
     assert int(run.stdout.split()[2]) == threshold
+
+
+FREED = """
+from pathlib import Path
+from stanchion.app import heap
+
+def resident():
+    return next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith("VmRSS"))
+
+blocks = [b"x" * 100_000 for _ in range(600)]
+last = blocks.pop()  # what is below it in the heap is kept by C's library
+blocks.clear()
+before = resident()
+heap._give_back()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked to give memory back")
+def test_what_only_the_start_has_needed_goes_back_to_the_system() -> None:
+    run = subprocess.run([sys.executable, "-c", FREED], capture_output=True, text=True, check=True)
+    assert int(run.stdout) > 30_000  # of some 60,000 kB
