@@ -1,6 +1,5 @@
 """The response headers that the parts set: what they hold, and how the OpenAPI document says it."""
 
-from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -19,16 +18,6 @@ _HEADERS: dict[str, tuple[str, str | None]] = {
 def location(request: Request, path: str) -> str:
     """Return a path of this app as the client reaches it, also behind a proxy's prefix: for Location."""
     return quote(request.scope.get("root_path", "").rstrip("/")) + path
-
-
-def location_below(request: Request, name: str) -> str:
-    """Return the path of what is called so below the path that was asked for, as the client reaches it."""
-    return _below(request.scope["path"], request.scope.get("root_path", "")) + name
-
-
-@lru_cache(maxsize=256)
-def _below(path: str, root: str) -> str:
-    return f"{quote(root.rstrip('/'))}{quote(path.removeprefix(root).rstrip('/'))}/"
 
 
 def headers(*names: str, **examples: str) -> dict[str, Any]:

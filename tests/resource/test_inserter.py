@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from fastapi import Depends, FastAPI, Header, Request
 from pydantic import AwareDatetime, BaseModel
-from sqlalchemy import BigInteger, Column, select, text
+from sqlalchemy import BigInteger, Column, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import Field, SQLModel
 from tests.databases import ENGINES, Renewable, renewable
@@ -384,13 +384,16 @@ async def test_one_of_many_takes_the_old_events_with_it(
     built: Built, caller: httpx2.AsyncClient, database: Database, written: list[bool]
 ) -> None:
     """The others do not go through sessions for it, which would wait for each other."""
+    await caller.post("/fast", json={"name": "first"})
     for turn in range(2):
+        async with database.transaction() as session:
+            await session.execute(update(changes.events).values(created_at=now() - timedelta(days=8)))
         built[0].state.events.count(256)
         async with anyio.create_task_group() as group:
             for number in range(8):
                 group.start_soon(lambda name: caller.post("/fast", json={"name": name}), f"{turn} {number}")
-    assert len(await rows(database)) == 16
-    assert written == [True] * 14
+    assert len(await rows(database)) == 17
+    assert written == [True] * 15
 
 
 async def test_a_session_that_writes_meanwhile(sqlite_url: str, written: list[bool]) -> None:

@@ -11,7 +11,6 @@ from collections.abc import (
 )
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
@@ -24,7 +23,6 @@ from stanchion.database import now
 from stanchion.errors import NotFoundError
 from stanchion.events import Events, Visibility
 from stanchion.filtering import Filters
-from stanchion.headers import location_below
 from stanchion.idempotency import Idempotency
 from stanchion.pagination import Listing
 from stanchion.resource.access import Access
@@ -37,7 +35,7 @@ from stanchion.resource.hooks import Dependency, Hooks
 from stanchion.resource.names import shown
 from stanchion.resource.parameters import Parameters
 from stanchion.resource.parts import announcer_of, inserter_of, reader_of
-from stanchion.resource.paths import CONVERTOR
+from stanchion.resource.paths import CONVERTOR, below
 from stanchion.resource.reader import Encode
 from stanchion.resource.references import referring, referring_to_itself
 from stanchion.resource.router import router_of
@@ -309,7 +307,7 @@ class Resource(Generic[Row]):
 
     def place(self, request: Request, key: Any) -> str:
         """Return the path of the row of this key, which was made by a request to the collection."""
-        return location_below(request, str(key) if type(key) is int else quote(str(key), safe=""))
+        return below(request.scope["path"], request.scope.get("root_path", ""), key)
 
     async def remove(self, access: Access[Row], row_id: Any, match: Precondition) -> None:
         """Delete a row, or mark it as deleted."""
