@@ -239,3 +239,20 @@ async def test_an_app_that_is_mounted_says_what_it_has_to_say(failing: FastAPI) 
         again = await caller.get("/in/once")
         assert (again.json(), again.headers["Vary"].count("Cookie")) == ("well", 1)
         assert "Vary" not in (await caller.get("/plain")).headers
+
+
+async def test_what_could_not_begin_has_all_when_it_begins_once_more() -> None:
+    sent: list[Message] = []
+
+    async def refusing(message: Message) -> None:
+        if message["status"] == 200:
+            raise ValueError
+        sent.append(message)
+
+    exchange, send = Exchange.of(scope_of(), refusing)
+    exchange.shapes.append(lambda _, headers: headers.append((b"x-request-id", b"1")))
+    with pytest.raises(ValueError):  # noqa: PT011 - this test's own
+        await send(START)
+    await send({**START, "status": 500})
+    assert sent[0]["headers"] == [(b"x-request-id", b"1")]
+    assert exchange.shapes == []

@@ -118,3 +118,13 @@ def test_what_is_bound_is_known_by_its_name() -> None:
         assert bound("of_this_test") is None
 
     copy_context().run(within)
+
+
+def test_a_logger_that_prints_has_no_level(capsys: pytest.CaptureFixture[str]) -> None:
+    structlog.configure(
+        processors=[structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.PrintLoggerFactory(),
+    )
+    Log(KEPT).info("line", id=1)
+    assert capsys.readouterr().out == '{"id": 1, "event": "line"}\n'

@@ -64,9 +64,12 @@ class Exchange:
             self.status = message["status"]
             headers = list(message.get("headers", ()))  # ASGI lets an app leave them out
             message = {**message, "headers": headers}  # an app may send its own once more
-            while self.shapes:  # none of them is kept, as it may hold what holds this
-                self.shapes.pop()(self, headers)
-        elif kind == "http.response.body":
+            for shape in reversed(self.shapes):
+                shape(self, headers)
+            await self._send(message)
+            self.shapes.clear()  # one of them may hold what holds this
+            return
+        if kind == "http.response.body":
             self.has_ended = not message.get("more_body", False)
         await self._send(message)
 

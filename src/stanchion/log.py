@@ -29,7 +29,8 @@ class Log:
         if processors is not self._processors:
             self._processors, self._bound = processors, self._logger.bind()
             is_standard = isinstance(self._bound, structlog.stdlib.BoundLogger)
-            self._is_heard = self._bound._logger.isEnabledFor if is_standard else None
+            own = self._bound._logger if is_standard else None  # it may be structlog's own, which prints
+            self._is_heard = getattr(own, "isEnabledFor", None)
         if (
             self._is_heard is not None
             and processors

@@ -1,5 +1,6 @@
 """The limit on the size of a body: 413, announced or not."""
 
+import asyncio
 import gzip
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,6 +16,7 @@ from tests.serving import served
 from stanchion.app.body import BodyLimitMiddleware
 from stanchion.app.slashes import answer_both_slashes
 from stanchion.errors import handle_errors
+from stanchion.logging import log_requests
 from stanchion.testing import client
 
 pytestmark = pytest.mark.anyio
@@ -186,3 +188,48 @@ async def test_what_the_server_itself_has_measured_is_not_counted_once_more(
         large = b"x" * LIMIT * 10
         content = gzip.compress(large) if around else in_pieces(len(large))
         assert (await caller.post("/raw", content=content)).status_code == 413
+
+
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+@pytest.mark.parametrize("length", [b"5000", b"5000 ", b"5000\t", b" 5000 \t ", b"05000"])
+async def test_space_around_a_length_is_none_of_it(app: FastAPI, http: Any, length: bytes) -> None:
+    async with served(app, http=http) as caller:
+        reader, writer = await asyncio.open_connection(caller.base_url.host, caller.base_url.port)
+        head = b"POST /raw HTTP/1.1\r\nHost: a\r\nContent-Length:" + length + b"\r\n\r\n"
+        writer.write(head + b"x" * 5000)
+        assert (await reader.readline()).split()[1] == b"413"
+        writer.close()
+
+
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+async def test_a_limit_of_a_path_operation_that_does_not_answer_is_not_asked(app: FastAPI, http: Any) -> None:
+    @app.post("/files/{name}")
+    async def first(name: str, request: Request) -> int:
+        return len(await request.body())
+
+    @app.post("/files/{path:path}", max_body_size=LIMIT * 100)
+    async def second(path: str, request: Request) -> int:
+        return len(await request.body())
+
+    async with served(app, http=http) as caller:
+        assert (await caller.post("/files/a", content=b"x" * LIMIT * 50)).status_code == 413
+        assert (await caller.post("/files/a/b", content=b"x" * LIMIT * 50)).json() == LIMIT * 50
+
+
+class Forgetting:
+    """Takes away the length of a body, which stays as it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kept = [one for one in scope.get("headers", ()) if one[0] != b"content-length"]
+        await self.app({**scope, "headers": kept}, receive, send)
+
+
+async def test_a_body_whose_length_was_taken_away_is_counted(app: FastAPI) -> None:
+    app.add_middleware(Forgetting)
+    log_requests(app)
+    async with served(app) as caller:
+        assert (await caller.post("/raw", content=b"x" * LIMIT * 50)).status_code == 413
+        assert (await caller.post("/raw", content=b"x" * LIMIT)).json() == LIMIT

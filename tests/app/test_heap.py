@@ -34,7 +34,7 @@ def test_what_the_start_makes_is_frozen_once() -> None:
     assert before == 0
     assert first > 10_000  # FastAPI, Pydantic and what they import
     assert second <= first  # a frozen object that nobody needs any more still goes
-    assert (young, left) == (10_000, 700)
+    assert (young, left) == (2000, 700)
 
 
 @pytest.mark.parametrize("threshold", [0, 50_000])

@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
 from sqlalchemy import (
     Column,
     DateTime,
+    Dialect,
     Float,
     Integer,
     MetaData,
@@ -20,6 +22,7 @@ from sqlalchemy import (
     text,
     type_coerce,
 )
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import StatementError
 
 from stanchion.database import BigID, Database, UTCDateTime, now
@@ -141,3 +144,26 @@ async def test_what_is_kept_finds_its_own_row(database_url: str) -> None:
 def test_now_is_aware() -> None:
     assert now().tzinfo is UTC
     assert abs(now() - datetime.now(UTC)) < timedelta(seconds=5)
+
+
+class Whole(UTCDateTime):
+    """A type of an app's own, which keeps whole seconds."""
+
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        return super().process_bind_param(value and value.replace(microsecond=0), dialect)
+
+
+@pytest.mark.parametrize("driver", ["postgresql+asyncpg", "sqlite+aiosqlite"])
+def test_a_type_that_is_made_of_it_has_its_say_on_both_databases(driver: str) -> None:
+    dialect = make_url(f"{driver}://").get_dialect()()
+    moment = datetime(2026, 1, 31, 9, 30, 1, 999, tzinfo=timezone(timedelta(hours=1)))
+    whole = moment.replace(microsecond=0).astimezone(UTC)
+    bind = Whole().dialect_impl(dialect).bind_processor(dialect)
+    expected = whole if dialect.name == "postgresql" else whole.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert bind is not None
+    assert bind(moment) == expected
+    own = UTCDateTime().dialect_impl(dialect).bind_processor(dialect)
+    assert own is not None
+    assert [own(None), own(moment)] == [None, UTCDateTime().process_bind_param(moment, dialect)]

@@ -101,3 +101,10 @@ def test_json_is_decoded_as_the_standard_library_does(text: bytes) -> None:
             return type(error), str(error)
 
     assert tried(body._decoded) == tried(json.loads)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+async def test_a_body_is_bytes_whatever_a_server_gives(kind: Any) -> None:
+    request = request_of({"type": "http.request", "body": kind(b'{"a": 1}')})
+    assert await read(request) == {"a": 1}
+    assert type(await request.body()) is bytes

@@ -1,7 +1,5 @@
 """The limit on the size of a request body."""
 
-from typing import Any
-
 from fastapi.routing import iter_route_contexts
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware, RequestBodyLimitResponder
 from starlette.routing import Match
@@ -23,16 +21,13 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
     operation that has a `max_body_size` of its own is not asked for this one.
     """
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
-        """Return what is to be awaited: of what is only handed on, no coroutine is made."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return self.app(scope, receive, send)
+            await self.app(scope, receive, send)
+            return
         exchange, send = Exchange.of(scope, send)
-        announced = self._announced(scope) if b"content-length" in exchange.asked else 0
-        limit = self.max_body_size
-        if announced > limit:
-            limit = _own_limit(scope) or limit
-        if announced > limit:
+        announced = _announced(scope)
+        if announced is not None and announced > (limit := self._limit(scope, announced)):
             response = problem(
                 scope,
                 status=413,
@@ -40,42 +35,51 @@ class BodyLimitMiddleware(RequestBodyLimitMiddleware):
                 error=ContentTooLargeError.default_code,
                 headers={"Connection": "close"},
             )
-            return response(scope, receive, send)
-        if _is_known(scope, receive, exchange):
-            return self.app(scope, receive, send)
-        return self._counted(exchange, scope, receive, send)
+            await response(scope, receive, send)
+        elif self._is_known(scope, receive, exchange, announced):
+            await self.app(scope, receive, send)
+        else:
+            counting = RequestBodyLimitResponder(self.app, self.max_body_size)
+            before = exchange.inner
+            # It stops an answer only for what was announced, which was looked at before.
+            exchange.inner = counting.send_with_limit
+            try:
+                await counting(scope, receive, send)
+            finally:
+                exchange.inner = before  # each would hold the other
 
-    async def _counted(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        counting = RequestBodyLimitResponder(self.app, self.max_body_size)
-        # It stops an answer only for what was announced, which was looked at before.
-        exchange.inner = counting.send_with_limit
-        try:
-            await counting(scope, receive, send)
-        finally:
-            exchange.inner = None  # each would hold the other
+    def _limit(self, scope: Scope, announced: int) -> int:
+        """Return how much the path operation takes that a body of this length is for."""
+        return (
+            self.max_body_size if announced <= self.max_body_size else _own_limit(scope) or self.max_body_size
+        )
 
-    @staticmethod
-    def _announced(scope: Scope) -> int:
-        for name, value in scope["headers"]:
-            if name == b"content-length":
-                # Of more digits Python makes no int; 20 are more than any limit.
-                return int(value.lstrip(b"0")[:20] or 0) if value.isdigit() else 0
-        return 0
+    def _is_known(self, scope: Scope, receive: Receive, exchange: Exchange, announced: int | None) -> bool:
+        """Tell whether a body is no larger than the limit for certain, in HTTP/1 (RFC 9112, 6.3).
+
+        So is that of a GET that announces none, and what the server itself gives of one with a length. Of any
+        other it is counted what arrives: it may have been unpacked before, and another path operation may
+        answer than the one whose own limit was found.
+        """
+        if scope["http_version"] not in ("1.0", "1.1"):
+            return False
+        if announced is None:
+            return scope["method"] in _WITHOUT_BODY and _OF_A_BODY.isdisjoint(exchange.asked)
+        return (
+            announced <= self.max_body_size
+            and b"transfer-encoding" not in exchange.asked
+            and type(getattr(receive, "__self__", None)).__module__ in _SERVERS
+        )
 
 
-def _is_known(scope: Scope, receive: Receive, exchange: Exchange) -> bool:
-    """Tell whether the body of a request is no larger than it said for certain, in HTTP/1 (RFC 9112, 6.3).
-
-    So is that of a GET that announces none, and what the server itself gives of one with a length. Of any
-    other it is counted what arrives: it may have been unpacked before.
-    """
-    if scope["http_version"] not in ("1.0", "1.1"):
-        return False
-    if scope["method"] in _WITHOUT_BODY:
-        return _OF_A_BODY.isdisjoint(exchange.asked)
-    if b"content-length" not in exchange.asked or b"transfer-encoding" in exchange.asked:
-        return False
-    return type(getattr(receive, "__self__", None)).__module__ in _SERVERS
+def _announced(scope: Scope) -> int | None:
+    """Return the Content-Length, None without one that is a number; space around it is none of it."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            digits = value.strip(b" \t")
+            # Of more digits Python makes no int; 20 are more than any limit.
+            return int(digits.lstrip(b"0")[:20] or 0) if digits.isdigit() else None
+    return None
 
 
 def _own_limit(scope: Scope) -> int:

@@ -1,7 +1,5 @@
 """CORS whose refusal is a problem like any other error."""
 
-from typing import Any
-
 from starlette import datastructures
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
@@ -14,21 +12,22 @@ from stanchion.exchange import Exchange, Headers, vary
 class ProblemCORSMiddleware(CORSMiddleware):
     """Starlette's CORS middleware; a refused preflight is a 400 problem that says what was refused."""
 
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
-        """Return what is to be awaited: of what is only handed on, no coroutine is made."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope.get("method") == "OPTIONS":
             headers = datastructures.Headers(scope=scope)
             if "origin" in headers and "access-control-request-method" in headers:
                 response = self.preflight_response(headers)
                 if response.status_code >= 400:
                     response = _as_problem(scope, response)
-                return response(scope, receive, send)
+                await response(scope, receive, send)
+                return
         if scope["type"] == "http":
             exchange, send = Exchange.of(scope, send)
             if b"origin" not in exchange.asked:  # no browser asks for a page of another origin
                 exchange.shapes.append(_vary_by_origin)
-                return self.app(scope, receive, send)
-        return super().__call__(scope, receive, send)
+                await self.app(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
 
 
 def _vary_by_origin(exchange: Exchange, headers: Headers) -> None:

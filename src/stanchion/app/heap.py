@@ -11,9 +11,9 @@ from typing import Any
 
 from fastapi import FastAPI
 
-_YOUNG = 10_000
-"""New objects, at which the collector looks for circles: those of a few dozen requests, which are under way
-and hold none, are more than the 700 that Python begins with."""
+_YOUNG = 2000
+"""New objects, at which the collector looks for circles: those of a dozen requests, which are under way and
+hold none, are more than the 700 of Python 3.11. Not many more: one circle may hold a whole body."""
 _SOON = 1.0
 """Seconds after the start until the first requests have made what lasts, too."""
 
@@ -24,7 +24,7 @@ _is_done = False
 def freeze_heap(app: FastAPI) -> None:
     """Set aside, once the app has started, what is alive by then: no collection walks it again.
 
-    Nor does one look through what is new before that is 10,000 objects; a larger threshold stays as it is.
+    Nor does one look through what is new before that is 2,000 objects; a larger threshold stays as it is.
     """
     lifespan = app.router.lifespan_context
 

@@ -186,7 +186,7 @@ async def has_old(direct: Direct, *, max_age: timedelta, max_count: int) -> bool
     return rows is None or _last_old(ready.read(rows), max_age, max_count) is not None
 
 
-@lru_cache
+@lru_cache(maxsize=8)
 def _oldest(dialect: Dialect) -> Ready:
     return Ready.of(_OLDEST.limit(1), dialect)
 

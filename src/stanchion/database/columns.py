@@ -69,7 +69,8 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
         """Return what is called for each value: one function, where TypeDecorator has two."""
-        if self.impl_instance.bind_processor(dialect) is not None:
+        own = type(self).process_bind_param is UTCDateTime.process_bind_param
+        if not own or self.impl_instance.bind_processor(dialect) is not None:
             return super().bind_processor(dialect)
         if dialect.name == "sqlite":
             return partial(self.process_bind_param, dialect=dialect)

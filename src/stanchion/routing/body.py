@@ -71,7 +71,7 @@ async def _body(request: Request) -> bytes:
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
             request._stream_consumed = True
-            request._body = message.get("body", b"")
+            request._body = bytes(message.get("body", b""))  # a server may give another type of bytes
             return request._body
         request._receive = _first(message, receive)
     return await request.body()
@@ -82,7 +82,7 @@ def _decoded(body: bytes) -> Any:
     if body[:1] == b"{" and body[1:2] != b"\0":  # in UTF-16 and UTF-32 a zero comes before it or after it
         text = body.decode("utf-8", "surrogatepass")
         value, end = _DECODER.raw_decode(text)
-        if end == len(text):
+        if end == len(text) or not text[end:].strip(" \t\r\n"):
             return value
     return json.loads(body)
 
