@@ -108,3 +108,8 @@ async def test_a_body_is_bytes_whatever_a_server_gives(kind: Any) -> None:
     request = request_of({"type": "http.request", "body": kind(b'{"a": 1}')})
     assert await read(request) == {"a": 1}
     assert type(await request.body()) is bytes
+
+
+async def test_what_stands_in_the_place_of_json_loads_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json, "loads", lambda text: ["another", text])
+    assert await read(request_of(part(b"{}"))) == ["another", b"{}"]

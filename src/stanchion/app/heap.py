@@ -3,10 +3,10 @@
 The garbage collector has little to do with either: it is told so.
 """
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from threading import Timer
 from typing import Any
 
 from fastapi import FastAPI
@@ -32,7 +32,11 @@ def freeze_heap(app: FastAPI) -> None:
     async def freezing(app: Any) -> AsyncIterator[Any]:
         async with lifespan(app) as state:
             _set_aside()
-            yield state
+            soon = asyncio.get_running_loop().call_later(_SOON, _give_back)
+            try:
+                yield state
+            finally:
+                soon.cancel()
 
     app.router.lifespan_context = freezing
 
@@ -47,9 +51,6 @@ def _set_aside() -> None:
     young, *older = gc.get_threshold()
     if 0 < young < _YOUNG:  # 0 is for who has turned it off
         gc.set_threshold(_YOUNG, *older)
-    soon = Timer(_SOON, _give_back)
-    soon.daemon = True
-    soon.start()
 
 
 def _give_back() -> None:

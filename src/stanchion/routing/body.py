@@ -16,7 +16,7 @@ from starlette.types import Message, Receive
 from stanchion.exchange import values_of
 
 _JSON = ["application/json"]
-_DECODER = json.JSONDecoder()
+_DECODER, _LOADS = json.JSONDecoder(), json.loads
 
 Context = Callable[[Request], Any]
 """Tells where an endpoint is, for the errors that name it."""
@@ -79,7 +79,8 @@ async def _body(request: Request) -> bytes:
 
 def _decoded(body: bytes) -> Any:
     """Return what `json.loads` returns, or raise what it raises: in one step, of an object in UTF-8."""
-    if body[:1] == b"{" and body[1:2] != b"\0":  # in UTF-16 and UTF-32 a zero comes before it or after it
+    is_usual = json.loads is _LOADS  # a test, or a tracer, may stand in its place
+    if is_usual and body[:1] == b"{" and body[1:2] != b"\0":  # in UTF-16 and UTF-32 a zero is beside it
         text = body.decode("utf-8", "surrogatepass")
         value, end = _DECODER.raw_decode(text)
         if end == len(text) or not text[end:].strip(" \t\r\n"):
