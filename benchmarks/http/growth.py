@@ -21,6 +21,8 @@ MANY = 1_000_000
 CONNECTIONS = (1, 16, 64)
 _STARTS = 3
 """Servers of each kind whose memory is measured, in turn."""
+_PLAIN = ("sqlmodel-def", "sqlmodel-async-session")
+"""Beside whom: what FastAPI's own tutorial teaches, and the leanest of the others."""
 _SETTLED = 2.0
 """Seconds after its first answers until a server is called idle."""
 ENGINES: Sequence[Engine] = ("postgresql", "sqlite")
@@ -73,19 +75,20 @@ def connections(bench: Bench) -> Iterator[Fact]:
 def processes(bench: Bench) -> Iterator[Fact]:
     """Reads on SQLite by two processes and by one; neither is pinned, and the load is beside them."""
     free = replace(bench, server_cores=None, driver=Driver(None, bench.driver.name))
-    found = [
-        _sample(free, subject("stanchion", "sqlite"), GET, "--workers", str(number)).rps for number in (1, 2)
-    ]
-    yield Fact("get, 2 processes, SQLite", found[1], "requests/s", found[1] / found[0], "1 process")
+    sqlite = subject("stanchion", "sqlite")
+    for operation in (GET, LIST_20):
+        one, two = (_sample(free, sqlite, operation, "--workers", str(number)).rps for number in (1, 2))
+        yield Fact(f"{operation.name}, 2 processes, SQLite", two, "requests/s", two / one, "1 process")
 
 
 def memory(bench: Bench) -> Iterator[Fact]:
     """What a server takes that has answered a few requests: its own memory, not what it shares."""
-    names = ("sqlmodel-async-session", "stanchion")
+    subjects = [subject(name, "postgresql") for name in (*_PLAIN, "stanchion")]
     # What the system counts as a process's own differs by some MB from one start to the next.
-    taken = [[_memory(bench, name, "postgresql") for name in names] for _ in range(_STARTS)]
-    plain, ours = map(statistics.median, zip(*taken, strict=True))
-    yield Fact("memory of an idle server", ours, "MB", ours / plain, "FastAPI, SQLModel, AsyncSession")
+    taken = [[_memory(bench, one) for one in subjects] for _ in range(_STARTS)]
+    *theirs, ours = map(statistics.median, zip(*taken, strict=True))
+    for one, plain in zip(subjects, theirs, strict=False):
+        yield Fact("memory of an idle server", ours, "MB", ours / plain, one.title)
 
 
 def imports(rounds: int) -> Iterator[Fact]:
@@ -138,8 +141,8 @@ def _sample(bench: Bench, of: Subject, operation: Operation, *extra: str) -> Sam
         return bench.sample(server, operation)
 
 
-def _memory(bench: Bench, name: str, engine: Engine) -> float:
-    with bench.serving(subject(name, engine)) as server:
+def _memory(bench: Bench, of: Subject) -> float:
+    with bench.serving(of) as server:
         for number in range(1, 101):
             server.ask("GET", f"/api/todos/{number}")
         time.sleep(_SETTLED)

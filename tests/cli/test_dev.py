@@ -23,13 +23,13 @@ BAD_LEVEL = "LOG_LEVEL is not valid: "
 LOADED = """
 import sys
 import typer
-from stanchion.cli import main, server
+from stanchion.cli import main, reload
 
 def serve(app_dir, listener, announcement):
     typer.echo(announcement)
     print("LOADED", *{"fastapi", "sqlalchemy", "alembic", "structlog"} & set(sys.modules))
 
-server.serve_reloading = serve
+reload.serve = serve
 main()
 """
 

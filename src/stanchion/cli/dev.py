@@ -37,7 +37,7 @@ def dev(
     address = environment.address(host, port)
 
     # Nothing here may import FastAPI or SQLAlchemy: each start would pay for them twice.
-    from stanchion.cli import server
+    from stanchion.cli import reload, server
 
     with server.listen(*address, command="dev") as listener:
         if written:
@@ -50,7 +50,7 @@ def dev(
                 directory, listener, timeout_graceful_shutdown=2, proxy_headers=False, announcement=said
             )
         else:
-            server.serve_reloading(directory, listener, said)
+            reload.serve(directory, listener, said)
 
 
 def _migrated(url: str, app_dir: Path) -> list[str]:
