@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from benchmarks.http.catalogue import SUBJECTS, Subject
@@ -16,9 +16,13 @@ from benchmarks.http.load import Driver
 from benchmarks.http.measuring import Bench, Sample
 from benchmarks.http.operations import GET, LIST_20, Operation
 from benchmarks.http.report import NAMES
+from benchmarks.http.serving import Server
 
 MANY = 1_000_000
 CONNECTIONS = (1, 16, 64)
+_TURNS = 3
+"""Loads of each kind, in turn: what else the machine does falls on all."""
+_FIGURES = [one.name for one in fields(Sample)]
 _STARTS = 3
 """Servers of each kind whose memory is measured, in turn."""
 _PLAIN = ("sqlmodel-def", "sqlmodel-async-session")
@@ -53,9 +57,11 @@ def rows(bench: Bench, folder: Path, many: int) -> Iterator[Fact]:
     """A list of 20 of `many` rows, beside one of 1,000."""
     deep = replace(bench, shelf=Shelf(folder, bench.postgres, many))
     for engine in ENGINES:
-        few, found = (
-            _sample(one, subject("stanchion", engine), LIST_20).total_cpu_us for one in (bench, deep)
-        )
+        ours = subject("stanchion", engine)
+        with bench.serving(ours) as shallow, deep.serving(ours) as server:
+            few, found = (
+                one.total_cpu_us for one in _in_turn([(bench, shallow, LIST_20), (deep, server, LIST_20)])
+            )
         yield Fact(f"list 20 of {many:,} rows, {NAMES[engine]}", found, "µs", found / few, "of 1,000 rows")
 
 
@@ -63,9 +69,9 @@ def connections(bench: Bench) -> Iterator[Fact]:
     """Reads by 1 to 64 clients at once: requests a second, CPU of a request, and the 99th percentile."""
     for engine in ENGINES:
         with bench.serving(subject("stanchion", engine)) as server:
-            samples = {number: bench.sample(server, GET, number) for number in CONNECTIONS}
-        alone = samples[1]
-        for number, found in samples.items():
+            samples = _in_turn([(bench, server, replace(GET, connections=number)) for number in CONNECTIONS])
+        alone = samples[0]
+        for number, found in zip(CONNECTIONS, samples, strict=True):
             where = f"get, {number} client{'s' * (number > 1)}, {NAMES[engine]}"
             yield Fact(where, found.rps, "requests/s", found.rps / alone.rps, "1 client")
             yield Fact(f"{where}: CPU", found.cpu_us, "µs", found.cpu_us / alone.cpu_us, "1 client")
@@ -76,9 +82,12 @@ def processes(bench: Bench) -> Iterator[Fact]:
     """Reads on SQLite by two processes and by one; neither is pinned, and the load is beside them."""
     free = replace(bench, server_cores=None, driver=Driver(None, bench.driver.name))
     sqlite = subject("stanchion", "sqlite")
-    for operation in (GET, LIST_20):
-        one, two = (_sample(free, sqlite, operation, "--workers", str(number)).rps for number in (1, 2))
-        yield Fact(f"{operation.name}, 2 processes, SQLite", two, "requests/s", two / one, "1 process")
+    with free.serving(sqlite) as one, free.serving(sqlite, "--workers", "2") as two:
+        for operation in (GET, LIST_20):
+            alone, both = (found.rps for found in _in_turn([(free, one, operation), (free, two, operation)]))
+            yield Fact(
+                f"{operation.name}, 2 processes, SQLite", both, "requests/s", both / alone, "1 process"
+            )
 
 
 def memory(bench: Bench) -> Iterator[Fact]:
@@ -136,9 +145,13 @@ def as_json(facts: Sequence[Fact]) -> list[dict[str, object]]:
     return [asdict(fact) for fact in facts]
 
 
-def _sample(bench: Bench, of: Subject, operation: Operation, *extra: str) -> Sample:
-    with bench.serving(of, *extra) as server:
-        return bench.sample(server, operation)
+def _in_turn(loads: Sequence[tuple[Bench, Server, Operation]]) -> list[Sample]:
+    """Put these loads on their servers in turn, several times: the medians of what each has shown."""
+    turns = [[bench.sample(server, operation) for bench, server, operation in loads] for _ in range(_TURNS)]
+    return [
+        Sample(**{name: statistics.median(getattr(one, name) for one in found) for name in _FIGURES})
+        for found in zip(*turns, strict=True)
+    ]
 
 
 def _memory(bench: Bench, of: Subject) -> float:

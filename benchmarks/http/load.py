@@ -49,12 +49,11 @@ class Driver:
         self.name = name or ("wrk" if shutil.which("wrk") else "python")
         self._cores = cores
 
-    def drive(self, server: Server, operation: Operation, seconds: float, connections: int = 0) -> Figures:
-        """Ask for `seconds`, with so many connections (those of the operation, where it is not said)."""
+    def drive(self, server: Server, operation: Operation, seconds: float) -> Figures:
+        """Ask for `seconds`."""
         requests = operation.requests(server.headers)
-        connections = connections or operation.connections
         command = self._wrk if self.name == "wrk" else self._client
-        return Figures(**json.loads(command(requests, server.port, connections, seconds)))
+        return Figures(**json.loads(command(requests, server.port, operation.connections, seconds)))
 
     def _wrk(self, requests: list[str], port: int, connections: int, seconds: float) -> str:
         whole = max(1, round(seconds))  # wrk knows no fractions

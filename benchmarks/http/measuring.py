@@ -90,12 +90,12 @@ class Bench:
                 operation.name: self.sample(server, operation) for operation in operations(subject.engine)
             }
 
-    def sample(self, server: Server, operation: Operation, connections: int = 0) -> Sample:
+    def sample(self, server: Server, operation: Operation) -> Sample:
         """Warm the server up, and measure one load."""
         if self.warm_up:
-            self.driver.drive(server, operation, self.warm_up, connections)
+            self.driver.drive(server, operation, self.warm_up)
         before = self._taken(server)
-        figures = self.driver.drive(server, operation, self.seconds, connections)
+        figures = self.driver.drive(server, operation, self.seconds)
         cpu, database = (after - first for after, first in zip(self._taken(server), before, strict=True))
         requests = max(figures.requests, 1)
         return Sample(
