@@ -19,6 +19,10 @@ PYTHONPATH=$root python scripts/docs.py "$folder" >"$folder/log" 2>&1 || {
 }
 echo "${0##*/}: $(find "$folder/site" -name '*.html' | wc -l) pages in .dev/docs/site; open its index.html" >&2
 if [ "${1:-}" = --serve ]; then
-    echo "${0##*/}: http://127.0.0.1:${PORT:-8002}; Ctrl-C ends it" >&2
-    exec python -m http.server "${PORT:-8002}" --bind 127.0.0.1 --directory "$folder/site"
+    port=${PORT:-8002}
+    if (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        fail "port $port is taken: try \`PORT=$((port + 1)) $0 --serve\`"
+    fi
+    echo "${0##*/}: http://127.0.0.1:$port; Ctrl-C ends it" >&2
+    exec python -m http.server "$port" --bind 127.0.0.1 --directory "$folder/site"
 fi

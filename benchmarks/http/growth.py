@@ -13,7 +13,7 @@ from benchmarks.http.catalogue import SUBJECTS, Subject
 from benchmarks.http.cores import tree
 from benchmarks.http.databases import Engine, Shelf
 from benchmarks.http.load import Driver
-from benchmarks.http.measuring import Bench, Sample
+from benchmarks.http.measuring import Bench, Sample, WrongAnswersError
 from benchmarks.http.operations import GET, LIST_20, Operation
 from benchmarks.http.report import NAMES
 from benchmarks.http.serving import Server
@@ -96,7 +96,7 @@ def memory(bench: Bench) -> Iterator[Fact]:
     # What the system counts as a process's own differs by some MB from one start to the next.
     taken = [[_memory(bench, one) for one in subjects] for _ in range(_STARTS)]
     *theirs, ours = map(statistics.median, zip(*taken, strict=True))
-    for one, plain in zip(subjects, theirs, strict=False):
+    for one, plain in zip(subjects[:-1], theirs, strict=True):
         yield Fact("memory of an idle server", ours, "MB", ours / plain, one.title)
 
 
@@ -126,7 +126,10 @@ def measure(bench: Bench, folder: Path, *, quick: bool, tell: Callable[[str], ob
     facts = []
     for name, part in parts:
         tell(f"growth: {name}")
-        facts += list(part())
+        try:
+            facts += list(part())
+        except WrongAnswersError as error:
+            tell(f"not measured: {error}")
     return facts
 
 
@@ -146,8 +149,15 @@ def as_json(facts: Sequence[Fact]) -> list[dict[str, object]]:
 
 
 def _in_turn(loads: Sequence[tuple[Bench, Server, Operation]]) -> list[Sample]:
-    """Put these loads on their servers in turn, several times: the medians of what each has shown."""
+    """Put these loads on their servers in turn, several times: the medians of what each has shown.
+
+    Raises WrongAnswersError where one of them was answered by anything but 2xx.
+    """
     turns = [[bench.sample(server, operation) for bench, server, operation in loads] for _ in range(_TURNS)]
+    for turn in turns:
+        for sample, (_, _, operation) in zip(turn, loads, strict=True):
+            if sample.errors:
+                raise WrongAnswersError(f"{operation.name}: {sample.errors:.0f} answers were no 2xx")
     return [
         Sample(**{name: statistics.median(getattr(one, name) for one in found) for name in _FIGURES})
         for found in zip(*turns, strict=True)

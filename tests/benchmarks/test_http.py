@@ -4,7 +4,11 @@ import dataclasses
 import json
 import sys
 import xml.etree.ElementTree as ET
+from contextlib import nullcontext
+from itertools import cycle
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from benchmarks.http import flames, growth, measuring, report
@@ -133,6 +137,26 @@ def test_one_that_fails_under_load_is_void(tmp_path: Path) -> None:
     void = Result.of(FLOOR, "get", [dataclasses.replace(sample, errors=0), sample])
     assert (void.errors, void.cpu_us, void.rps) == (sample.errors, None, None)
     assert "| floor: bare ASGI, sqlite3 in the loop, orjson | void |" in report.markdown([void])
+
+
+def scripted(*rps: float, errors: int = 0) -> Any:
+    """Return a bench whose loads show these figures, again and again, and their errors with the last."""
+    samples = [Sample(1e6 / one, 0.0, one, 1.0, 1.0, errors * (one == rps[-1])) for one in rps]
+    turning = cycle(samples)
+    return SimpleNamespace(serving=lambda _: nullcontext(), sample=lambda *_: next(turning))
+
+
+def test_clients_are_more_in_turn() -> None:
+    turns = (1000.0, 4000.0, 3000.0, 100.0, 40.0, 30.0, 1100.0, 4400.0, 3300.0)  # 1, 16 and 64 clients
+    facts = {fact.name: fact for fact in growth.connections(scripted(*turns))}
+    one, many = facts["get, 1 client, SQLite"], facts["get, 64 clients, SQLite"]
+    assert (one.value, many.value, many.ratio) == (1000.0, 3000.0, 3.0)
+    assert facts["get, 16 clients, PostgreSQL: CPU"].ratio == pytest.approx(0.25)
+
+
+def test_growth_that_is_answered_wrongly_is_not_measured() -> None:
+    with pytest.raises(WrongAnswersError, match="get: 3 answers were no 2xx"):
+        list(growth.connections(scripted(10.0, 20.0, 30.0, errors=3)))
 
 
 def test_a_result_is_the_median_of_its_samples() -> None:

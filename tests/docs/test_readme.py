@@ -47,14 +47,21 @@ def test_the_resource_is_the_templates() -> None:
 
 BY_HAND = """
 import pytest
+from sqlalchemy import text
 
 
 @pytest.mark.anyio
 async def test_by_hand(anyone, ada):
+    from database import database
+
     made = await anyone.post("/api/todos", json={"title": "by hand"}, headers=ada)
     assert (made.status_code, "ETag" in made.headers) == (201, False)
     assert (await anyone.get("/api/todos", headers=ada)).json() == [made.json()]
-    assert (await anyone.post("/api/todos/bulk", json=[{"title": "not"}], headers=ada)).status_code == 201
+    other = await anyone.post("/api/todos/bulk", json=[{"title": "not"}], headers=ada)
+    assert other.status_code == 201
+    async with database.read() as session:
+        told = (await session.execute(text("SELECT key FROM stanchion_events ORDER BY id"))).scalars().all()
+    assert told[-2:] == [str(made.json()["id"]), str(made.json()["id"] + 1)]
 """
 
 
@@ -65,8 +72,7 @@ def test_an_endpoint_of_it_is_replaced(tmp_path: Path) -> None:
     shutil.copytree(TEMPLATE, project, ignore=shutil.ignore_patterns("__pycache__", ".env", "*.db*"))
     router = project / "routers/todos.py"
     text = router.read_text().replace('tags=["todos"])', 'tags=["todos"], without=["create"])')
-    imports = "from database import SessionDep\nfrom dependencies import CallerDep, Resource"
-    router.write_text(f"{text.replace('from dependencies import Resource', imports)}\n\n{endpoint}")
+    router.write_text(f"{text}\n\n{endpoint}")
     (project / "tests/test_by_hand.py").write_text(BY_HAND)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_by_hand.py"]
     done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=110)

@@ -1,6 +1,7 @@
 """What a process that serves does first: load the app, and little beside, so that it answers soon."""
 
 import gc
+import logging
 import sys
 import traceback
 from contextlib import suppress
@@ -58,6 +59,8 @@ class AppConfig(Config):
 
 def _compare(app_dir: Path) -> None:
     """Say what the models have and the database has not, before a request meets it."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # nobody has asked what it sets up
+
     from stanchion.cli.migrate import differing
     from stanchion.database.schema import SchemaError
 

@@ -7,52 +7,56 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 _HEAD = b"HTTP/"
 """How the head of an answer begins (RFC 9112, section 4)."""
+_SMALL = 65_536
+"""Bytes of a body up to which it is copied behind its head; of a larger one a second call costs less."""
 
 
 class Joining:
     """A transport that keeps the head of an answer until its body is written, or the loop's next turn.
 
     Uvicorn writes them apart, and uvloop hands each write to the system at once: two calls, and two packets
-    for the client to wake up for. In all else it is the transport that it is made of.
+    for the client to wake up for. In all else it is the transport that it is made of. What else begins as a
+    head does, a `100 Continue` or a part of a body, may be kept as long; all leaves in its order.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self._soon = loop.call_soon
         self._head: bytes | None = None
-        # Asked for each request: without the way through __getattr__.
-        self.is_closing = transport.is_closing
-        self.pause_reading = transport.pause_reading
-        self.resume_reading = transport.resume_reading
+        self.is_closing = transport.is_closing  # asked for each request: not through __getattr__
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send the data, behind the head that was kept; or keep it, where it is one."""
         head = self._head
         if head is not None:
             self._head = None
-            self._transport.writelines((head, data))
-        elif data.startswith(_HEAD):
-            self._head = data
-            self._soon(self._flush)
-        else:
-            self._transport.write(data)
+            if len(data) <= _SMALL:
+                self._transport.write(b"".join((head, data)))
+                return
+            self._transport.write(head)
+        elif data[: len(_HEAD)] == _HEAD:
+            self._head = bytes(data)
+            self._soon(self.flush)
+            return
+        self._transport.write(data)
 
     def writelines(self, list_of_data: Any) -> None:
         """Send these, one behind the other."""
-        self._flush()
+        self.flush()
         self._transport.writelines(list_of_data)
 
     def write_eof(self) -> None:
         """Send what was kept, and that nothing more comes."""
-        self._flush()
+        self.flush()
         self._transport.write_eof()
 
     def close(self) -> None:
         """Send what was kept, and close."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what was kept, unless the connection is lost."""
         head, self._head = self._head, None
         if head is not None and not self.is_closing():
             self._transport.write(head)
@@ -61,8 +65,19 @@ class Joining:
         return getattr(self._transport, name)
 
 
-class Protocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # whichever of the two is installed
-    """Uvicorn's own protocol: that of httptools, or of h11 where httptools is not installed."""
+class Joined(asyncio.Protocol):
+    """What is put before a protocol of uvicorn's, so that it writes to a transport that joins."""
+
+    loop: asyncio.AbstractEventLoop
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(cast("Any", Joining(transport, self.loop)))
+        self._joining = Joining(transport, self.loop)
+        super().connection_made(cast("Any", self._joining))
+
+    def eof_received(self) -> bool | None:
+        self._joining.flush()  # the transport is about to close by itself
+        return super().eof_received()
+
+
+class Protocol(Joined, AutoHTTPProtocol):  # type: ignore[misc, valid-type]  # whichever of the two is installed
+    """Uvicorn's own protocol: that of httptools, or of h11 where httptools is not installed."""

@@ -14,11 +14,12 @@ from uvicorn.supervisors import Multiprocess
 
 from stanchion.cli.failure import Failure
 from stanchion.cli.process import AppConfig
-from stanchion.cli.protocol import Protocol
 
 _WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - what a person may write, to be printed
 
 
+_PROTOCOL = "stanchion.cli.protocol:Protocol"
+"""By its name: only a process that serves loads it."""
 _SCRIPT = "STANCHION_STARTED_BY"
 """A script that hands over to the command sets it to what the person has typed."""
 
@@ -71,7 +72,7 @@ def configured(app_dir: Path, *, announcement: str = "", **options: Any) -> AppC
     """Return how `main:app` is served."""
     # The processes that are started inherit it.
     sys.path.insert(0, str(app_dir))
-    config = AppConfig("main:app", loop="auto", http=Protocol, log_config=None, access_log=False, **options)
+    config = AppConfig("main:app", loop="auto", http=_PROTOCOL, log_config=None, access_log=False, **options)
     config.announcement = announcement
     return config
 
