@@ -9,7 +9,7 @@ import structlog
 
 from stanchion.errors import DomainError
 
-_GAP = 0.005
+_GAP = 0.01
 """Seconds from the end of one NOTIFY of a Database to the beginning of its next."""
 _LONGEST = 1.0
 """Seconds that `close` waits."""
@@ -18,7 +18,7 @@ log = structlog.stdlib.get_logger("stanchion.database")
 
 
 class Telling:
-    """Says of topics that they have news, by `notify`, which is awaited for each, at most every 5 ms.
+    """Says of topics that they have news, by `notify`, which is awaited for each, at most every 10 ms.
 
     A NOTIFY in a transaction of PostgreSQL's holds a lock of the whole database from the beginning of its
     COMMIT to the end: those who write would stand in line for the disk. What is said here comes after the
