@@ -8,7 +8,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 _HEAD = b"HTTP/"
 """How the head of an answer begins (RFC 9112, section 4)."""
 _SMALL = 65_536
-"""Bytes of a body up to which it is copied behind its head; of a larger one a second call costs less."""
+"""Bytes of a body up to which it is copied behind its head; a larger one is written by itself."""
 
 
 class Joining:
