@@ -20,7 +20,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from benchmarks.http import growth, measuring, report
+from benchmarks.http import beside, growth, measuring, report
 from benchmarks.http.catalogue import SUBJECTS, Subject
 from benchmarks.http.cores import pin, split
 from benchmarks.http.databases import Shelf
@@ -53,6 +53,7 @@ def main() -> None:
         if before > 1:
             tell(f"others use this machine (load {before:.1f}): the figures are inflated, the ratios less so")
         results, excluded = measuring.compare(bench, subjects, given.rounds, until=until, tell=tell)
+        distances = [] if given.only else beside.measure(bench, given.pairs, tell=tell)
         facts = [] if given.only else growth.measure(bench, folder, quick=given.quick, tell=tell)
     versions = versions_of(subjects, given.peers)
     told = {
@@ -64,16 +65,19 @@ def main() -> None:
         "pinned": bench.server_cores is not None,
         "load_before": round(before, 2),
         "results": measuring.as_json(results),
+        "beside": beside.as_json(distances),
         "growth": growth.as_json(facts),
         "excluded": excluded,
     }
     print(report.markdown(results))
+    if distances:
+        print("", beside.markdown(distances), sep="\n")
     if facts:
         print("", growth.markdown(facts), sep="\n")
     if given.json:
         given.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if given.write_docs:
-        write_docs(results, facts, told)
+        write_docs(results, distances, facts, told)
     sys.exit(bool(excluded))
 
 
@@ -87,12 +91,14 @@ def arguments() -> Any:
     parser.add_argument("--only", nargs="+", metavar="NAME", help="these subjects, and nothing that grows")
     parser.add_argument("--client", choices=["wrk", "python"], help="wrk is taken where it is installed")
     parser.add_argument("--rounds", type=int, help="default: 3, with --quick 1")
+    parser.add_argument("--pairs", type=int, help="of loads beside the floor; default: 12, with --quick 2")
     parser.add_argument("--seconds", type=float, help="of each load; default: 2, with --quick 1")
     parser.add_argument(
         "--minutes", type=float, default=11.0, help="no round begins that would not end by then"
     )
     given = parser.parse_args()
     given.rounds = given.rounds or (1 if given.quick else 3)
+    given.pairs = given.pairs or (2 if given.quick else 12)
     given.seconds = given.seconds or (1.0 if given.quick else 2.0)
     return given
 
@@ -123,14 +129,24 @@ def versions_of(subjects: Sequence[Subject], peers: str) -> dict[str, str]:
     return {**found, **json.loads(_printed([sys.executable, "-c", VERSIONS, "stanchion"]))}
 
 
-def write_docs(results: Sequence[Result], facts: Sequence[growth.Fact], told: dict[str, Any]) -> None:
+def write_docs(
+    results: Sequence[Result],
+    distances: Sequence[beside.Distance],
+    facts: Sequence[growth.Fact],
+    told: dict[str, Any],
+) -> None:
     """Fill the page's sections, and draw its picture."""
     packages = ", ".join(f"{name} {version}" for name, version in told["versions"].items())
     where = f"on {told['machine']} with Python {told['python']} and {told['client']}"
     measured = f"Measured on {told['date']}, {where}: {packages}."
     if told["load_before"] > 1:
         measured += f" Others used the machine (load {told['load_before']}): read the ratios."
-    sections = {"machine": measured, "tables": report.markdown(results), "growth": growth.markdown(facts)}
+    sections = {
+        "machine": measured,
+        "tables": report.markdown(results),
+        "beside": beside.markdown(distances),
+        "growth": growth.markdown(facts),
+    }
     report.write(PAGE, sections)
     PICTURE.write_text(svg(report.Table.of("postgresql", results), PICTURED), encoding="utf-8")
 

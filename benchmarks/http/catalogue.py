@@ -151,3 +151,8 @@ SUBJECTS: Sequence[Subject] = (
     ),
     Subject("sqlmodel-def", "FastAPI, SQLModel, `def`", "sqlite", "sqlmodel_def:app"),
 )
+
+
+def subject(name: str, engine: Engine) -> Subject:
+    """Return the subject of that name. Raises StopIteration where there is none."""
+    return next(one for one in SUBJECTS if (one.name, one.engine) == (name, engine))

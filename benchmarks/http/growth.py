@@ -6,23 +6,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from benchmarks.http.catalogue import SUBJECTS, Subject
+from benchmarks.http.catalogue import Subject, subject
 from benchmarks.http.cores import tree
 from benchmarks.http.databases import Engine, Shelf
 from benchmarks.http.load import Driver
 from benchmarks.http.measuring import Bench, Sample, WrongAnswersError
-from benchmarks.http.operations import GET, LIST_20, Operation
+from benchmarks.http.operations import GET, LIST_20
 from benchmarks.http.report import NAMES
-from benchmarks.http.serving import Server
+from benchmarks.http.turns import Load, in_turn, medians
 
 MANY = 1_000_000
 CONNECTIONS = (1, 16, 64)
 _TURNS = 3
 """Loads of each kind, in turn: what else the machine does falls on all."""
-_FIGURES = [one.name for one in fields(Sample)]
 _STARTS = 3
 """Servers of each kind whose memory is measured, in turn."""
 _PLAIN = ("sqlmodel-def", "sqlmodel-async-session")
@@ -48,11 +47,6 @@ class Fact:
     beside: str = ""
 
 
-def subject(name: str, engine: Engine) -> Subject:
-    """Return the subject of that name. Raises StopIteration where there is none."""
-    return next(one for one in SUBJECTS if (one.name, one.engine) == (name, engine))
-
-
 def rows(bench: Bench, folder: Path, many: int) -> Iterator[Fact]:
     """A list of 20 of `many` rows, beside one of 1,000."""
     deep = replace(bench, shelf=Shelf(folder, bench.postgres, many))
@@ -60,7 +54,7 @@ def rows(bench: Bench, folder: Path, many: int) -> Iterator[Fact]:
         ours = subject("stanchion", engine)
         with bench.serving(ours) as shallow, deep.serving(ours) as server:
             few, found = (
-                one.total_cpu_us for one in _in_turn([(bench, shallow, LIST_20), (deep, server, LIST_20)])
+                one.total_cpu_us for one in _medians([(bench, shallow, LIST_20), (deep, server, LIST_20)])
             )
         yield Fact(f"list 20 of {many:,} rows, {NAMES[engine]}", found, "µs", found / few, "of 1,000 rows")
 
@@ -69,7 +63,7 @@ def connections(bench: Bench) -> Iterator[Fact]:
     """Reads by 1 to 64 clients at once: requests a second, CPU of a request, and the 99th percentile."""
     for engine in ENGINES:
         with bench.serving(subject("stanchion", engine)) as server:
-            samples = _in_turn([(bench, server, replace(GET, connections=number)) for number in CONNECTIONS])
+            samples = _medians([(bench, server, replace(GET, connections=number)) for number in CONNECTIONS])
         alone = samples[0]
         for number, found in zip(CONNECTIONS, samples, strict=True):
             where = f"get, {number} client{'s' * (number > 1)}, {NAMES[engine]}"
@@ -84,7 +78,7 @@ def processes(bench: Bench) -> Iterator[Fact]:
     sqlite = subject("stanchion", "sqlite")
     with free.serving(sqlite) as one, free.serving(sqlite, "--workers", "2") as two:
         for operation in (GET, LIST_20):
-            alone, both = (found.rps for found in _in_turn([(free, one, operation), (free, two, operation)]))
+            alone, both = (found.rps for found in _medians([(free, one, operation), (free, two, operation)]))
             yield Fact(
                 f"{operation.name}, 2 processes, SQLite", both, "requests/s", both / alone, "1 process"
             )
@@ -148,20 +142,8 @@ def as_json(facts: Sequence[Fact]) -> list[dict[str, object]]:
     return [asdict(fact) for fact in facts]
 
 
-def _in_turn(loads: Sequence[tuple[Bench, Server, Operation]]) -> list[Sample]:
-    """Put these loads on their servers in turn, several times: the medians of what each has shown.
-
-    Raises WrongAnswersError where one of them was answered by anything but 2xx.
-    """
-    turns = [[bench.sample(server, operation) for bench, server, operation in loads] for _ in range(_TURNS)]
-    for turn in turns:
-        for sample, (_, _, operation) in zip(turn, loads, strict=True):
-            if sample.errors:
-                raise WrongAnswersError(f"{operation.name}: {sample.errors:.0f} answers were no 2xx")
-    return [
-        Sample(**{name: statistics.median(getattr(one, name) for one in found) for name in _FIGURES})
-        for found in zip(*turns, strict=True)
-    ]
+def _medians(loads: Sequence[Load]) -> list[Sample]:
+    return medians(in_turn(loads, _TURNS))
 
 
 def _memory(bench: Bench, of: Subject) -> float:

@@ -7,11 +7,10 @@ import xml.etree.ElementTree as ET
 from contextlib import nullcontext
 from itertools import cycle
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from benchmarks.http import flames, growth, measuring, report
+from benchmarks.http import beside, catalogue, flames, growth, measuring, report
 from benchmarks.http.catalogue import FOLDER, SUBJECTS, Subject
 from benchmarks.http.databases import Shelf
 from benchmarks.http.load import ROOT, Driver
@@ -21,7 +20,7 @@ from benchmarks.http.picture import svg
 
 from stanchion.testing.postgres import Cluster, PostgresServer
 
-FLOOR, PEER = growth.subject("floor", "sqlite"), growth.subject("sqlmodel-def", "sqlite")
+FLOOR, PEER = catalogue.subject("floor", "sqlite"), catalogue.subject("sqlmodel-def", "sqlite")
 SHOWN = "import floor_sqlite\nfrom floor_sqlite import app, shown\n"
 WRONG = {
     "a title that is another": "floor_sqlite.shown = lambda row: {**shown(row), 'title': 'Another'}",
@@ -92,18 +91,18 @@ def test_the_floor_and_a_peer_are_measured(tmp_path: Path) -> None:
 
 def test_the_database_has_a_figure_of_its_own(tmp_path: Path, postgres_server: Cluster) -> None:
     bench = bench_on(tmp_path, postgres_server)
-    with bench.serving(growth.subject("floor", "postgresql")) as server:
+    with bench.serving(catalogue.subject("floor", "postgresql")) as server:
         read, written = bench.sample(server, GET), bench.sample(server, POST)
         assert server.ask("GET", "/api/todos/1001").json["title"].startswith("Buy milk")
     assert (read.errors, written.errors) == (0, 0)
     assert (min(read.db_cpu_us, written.db_cpu_us) > 0) == isinstance(postgres_server, PostgresServer)
-    bench.check(growth.subject("floor", "postgresql"))
+    bench.check(catalogue.subject("floor", "postgresql"))
 
 
 @pytest.mark.slow
 def test_stanchion_gives_the_same_answers(tmp_path: Path) -> None:
     bench = bench_on(tmp_path)
-    bench.check(growth.subject("stanchion", "sqlite"))
+    bench.check(catalogue.subject("stanchion", "sqlite"))
     assert bench.shelf.copy("sqlite", "stanchion").key.startswith("st_")
 
 
@@ -139,11 +138,18 @@ def test_one_that_fails_under_load_is_void(tmp_path: Path) -> None:
     assert "| floor: bare ASGI, sqlite3 in the loop, orjson | void |" in report.markdown([void])
 
 
+@dataclasses.dataclass
+class Scripted:
+    serving: Any
+    sample: Any
+    warm_up: float = 1.0
+
+
 def scripted(*rps: float, errors: int = 0) -> Any:
     """Return a bench whose loads show these figures, again and again, and their errors with the last."""
     samples = [Sample(1e6 / one, 0.0, one, 1.0, 1.0, errors * (one == rps[-1])) for one in rps]
     turning = cycle(samples)
-    return SimpleNamespace(serving=lambda _: nullcontext(), sample=lambda *_: next(turning))
+    return Scripted(serving=lambda _: nullcontext(), sample=lambda *_: next(turning))
 
 
 def test_clients_are_more_in_turn() -> None:
@@ -154,6 +160,32 @@ def test_clients_are_more_in_turn() -> None:
     assert facts["get, 16 clients, PostgreSQL: CPU"].ratio == pytest.approx(0.25)
 
 
+def test_the_floor_and_stanchion_are_asked_in_turn() -> None:
+    # Floor, Stanchion; what comes first in a turn comes second in the next.
+    warm = (1.0, 1.0)
+    turns = (100.0, 50.0, 40.0, 90.0, 80.0, 50.0)
+    told: list[str] = []
+    found = beside.measure(scripted(*warm, *turns), 3, tell=told.append)
+    assert told[0] == "beside the floor: get"
+    assert [one.operation for one in found] == ["get", "list 20", "list 100", "post"]
+    assert {(one.cpu, one.total_cpu, one.p99, one.pairs) for one in found} == {(2.0, 2.0, 1.0, 3)}
+    assert json.loads(json.dumps(beside.as_json(found)))[3]["operation"] == "post"
+    lines = beside.markdown(found).splitlines()
+    assert lines[0] == "Times the floor's, on PostgreSQL; medians of 3 pairs of loads:"
+    assert lines[2] == "| Stanchion, the template | get | list 20 | list 100 | post |"
+    assert lines[4] == "| Server CPU | 2.00 | 2.00 | 2.00 | 2.00 |"
+    assert [line.split(" |")[0] for line in lines[5:]] == [
+        "| CPU of the server and PostgreSQL",
+        "| 99th percentile",
+    ]
+
+
+def test_what_was_answered_wrongly_stands_beside_nothing() -> None:
+    told: list[str] = []
+    assert beside.measure(scripted(1.0, 2.0, 3.0, 4.0, errors=7), 2, tell=told.append) == []
+    assert told[1] == "not measured: get: 7 answers were no 2xx"
+
+
 def test_growth_that_is_answered_wrongly_is_not_measured() -> None:
     with pytest.raises(WrongAnswersError, match="get: 3 answers were no 2xx"):
         list(growth.connections(scripted(10.0, 20.0, 30.0, errors=3)))
@@ -161,7 +193,7 @@ def test_growth_that_is_answered_wrongly_is_not_measured() -> None:
 
 def test_a_result_is_the_median_of_its_samples() -> None:
     samples = [Sample(one, 2 * one, 3 * one, 4 * one, 5 * one, 0) for one in (1.0, 9.0, 2.0)]
-    found = Result.of(growth.subject("floor", "postgresql"), "get", samples)
+    found = Result.of(catalogue.subject("floor", "postgresql"), "get", samples)
     assert found == Result("floor", "get", "postgresql", 2.0, 4.0, 6.0, 8.0, 10.0, 0)
 
 
@@ -206,7 +238,7 @@ def test_the_page_names_every_subject_and_has_its_picture() -> None:
     assert [one.title for one in SUBJECTS if one.title not in text] == []
     assert "pictures/performance.svg" in text
     ET.parse(ROOT / "docs" / "pictures" / "performance.svg")
-    for name in ("machine", "tables", "growth"):
+    for name in ("machine", "tables", "beside", "growth"):
         assert text.count(f"<!-- {name} -->") == text.count(f"<!-- /{name} -->") == 1
 
 
