@@ -1,6 +1,6 @@
 """One request and its response, as all middlewares of ours see it: each adds to what is sent once."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from operator import itemgetter
 from weakref import ref
 
@@ -57,21 +57,22 @@ class Exchange:
         scope[_EXCHANGE] = ref(begun)
         return begun, begun.send
 
-    async def send(self, message: Message) -> None:
-        """Send a message to the client."""
+    def send(self, message: Message) -> Awaitable[None]:
+        """Send a message to the client; to be awaited. To hand one on, no coroutine is made."""
         kind = message["type"]
         if kind == "http.response.start":
-            self.status = message["status"]
-            headers = list(message.get("headers", ()))  # ASGI lets an app leave them out
-            message = {**message, "headers": headers}  # an app may send its own once more
-            for shape in reversed(self.shapes):
-                shape(self, headers)
-            await self._send(message)
-            self.shapes.clear()  # one of them may hold what holds this
-            return
+            return self._begin(message)
         if kind == "http.response.body":
             self.has_ended = not message.get("more_body", False)
-        await self._send(message)
+        return self._send(message)
+
+    async def _begin(self, message: Message) -> None:
+        self.status = message["status"]
+        headers = list(message.get("headers", ()))  # ASGI lets an app leave them out
+        for shape in reversed(self.shapes):
+            shape(self, headers)
+        await self._send({**message, "headers": headers})  # an app may send its own once more
+        self.shapes.clear()  # one of them may hold what holds this
 
 
 def values_of(request: Request, name: bytes) -> list[str]:
@@ -95,10 +96,13 @@ def those_of(request: Request, names: Collection[bytes]) -> list[tuple[bytes, st
 
 def put(headers: Headers, name: bytes, value: bytes) -> None:
     """Set a header, in the place of the first that is there; there is one then."""
-    places = [number for number, (other, _) in enumerate(headers) if other == name]
-    if not places:
+    for other, _ in headers:
+        if other == name:
+            break
+    else:
         headers.append((name, value))
         return
+    places = [number for number, (other, _) in enumerate(headers) if other == name]
     for number in reversed(places[1:]):
         del headers[number]
     headers[places[0]] = (name, value)

@@ -37,7 +37,10 @@ def test_it_serves_until_it_is_told_to_end(
     ready: Path, start: Any, workers: str, how: signal.Signals
 ) -> None:
     server = serve(start, "--workers", workers)
-    said = json.load(server.get("/", {"X-Forwarded-For": "9.9.9.9", "X-Forwarded-Proto": "https"}))
+    reply = server.get("/", {"X-Forwarded-For": "9.9.9.9", "X-Forwarded-Proto": "https"})
+    assert "Date" in reply.headers
+    assert "Server" not in reply.headers
+    said = json.load(reply)
     assert said == {"said": "first", "client": "127.0.0.1", "scheme": "http"}
     assert server.get("/stream").read(11) == b"data: tick\n"
     assert server.stop(how) in (0, -how)

@@ -1,21 +1,21 @@
 """The change log: rows of the writer's own transaction, trimmed from the old end."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import structlog
-from sqlalchemy import event, insert, select, text, update
+from sqlalchemy import event, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion import Caller
 from stanchion.database import Database, now
-from stanchion.database.changes import COLUMNS, Change, Event, append, event_of, events, trim
+from stanchion.database.changes import COLUMNS, Change, Event, append, event_of, events, trim, trim_past
 
 pytestmark = pytest.mark.anyio
 
-OLD = timedelta(days=8)
+OLD, KEPT = timedelta(days=8), timedelta(days=7)
 
 
 @pytest.fixture
@@ -115,66 +115,90 @@ async def age(database: Database, *places: int) -> None:
         await session.execute(old)
 
 
-async def trimmed(database: Database, **options: Any) -> int:
-    async with database.transaction() as session:
-        return await trim(session, **options)
+Trim = Callable[..., Awaitable[int]]
 
 
-async def test_what_is_old_goes(database: Database) -> None:
+@pytest.fixture(params=["by a session", "past it"])
+def trimmed(request: pytest.FixtureRequest, database: Database) -> Trim:
+    """Trims in one of the two ways, and counts what has gone."""
+
+    async def count() -> int:
+        async with database.read() as session:
+            return await session.scalar(select(func.count()).select_from(events)) or 0
+
+    async def trims(max_age: timedelta = KEPT, max_count: int = 100, at_once: int = 100) -> int:
+        limits: dict[str, Any] = {"max_age": max_age, "max_count": max_count, "at_once": at_once}
+        before = await count()
+        if request.param == "past it":
+            await trim_past(database.direct, **limits)
+            return before - await count()
+        async with database.transaction() as session:
+            gone = await trim(session, **limits)
+        assert gone == before - await count()
+        return gone
+
+    return trims
+
+
+async def test_what_is_old_goes(database: Database, trimmed: Trim) -> None:
     places = await fill(database, 5)
-    assert await trimmed(database) == 0
+    assert await trimmed() == 0
     await age(database, *places[:3])
-    assert await trimmed(database) == 4
+    assert await trimmed() == 4
     assert [one.id for one in await stored(database)] == places[3:]
-    assert await trimmed(database) == 0
+    assert await trimmed() == 0
 
 
-async def test_it_goes_without_a_hole(database: Database) -> None:
+async def test_it_goes_without_a_hole(database: Database, trimmed: Trim) -> None:
     places = await fill(database, 5)
     await age(database, places[0], places[3])
-    assert await trimmed(database) == 2
+    assert await trimmed() == 2
     assert [one.id for one in await stored(database)] == places[1:]
 
 
-async def test_what_is_too_many_goes(database: Database) -> None:
+async def test_what_is_too_many_goes(database: Database, trimmed: Trim) -> None:
     places = await fill(database, 10)
-    assert await trimmed(database, max_count=4) == 7
+    assert await trimmed(max_count=4) == 7
     assert [one.id for one in await stored(database)] == places[6:]
 
 
-async def test_the_newest_stays_and_no_place_is_given_again(database: Database) -> None:
+async def test_the_newest_stays_and_no_place_is_given_again(database: Database, trimmed: Trim) -> None:
     places = await fill(database, 3)
     await age(database, *places)
-    assert await trimmed(database) == 3
+    assert await trimmed() == 3
     assert [one.id for one in await stored(database)] == places[-1:]
-    assert await trimmed(database, max_count=0) == 0
+    assert await trimmed(max_count=0) == 0
     assert min(set(await fill(database, 1)) - set(places)) > places[-1]
 
 
-async def test_a_call_is_bounded(database: Database) -> None:
+async def test_a_call_is_bounded(database: Database, trimmed: Trim) -> None:
     places = await fill(database, 9)
-    assert await trimmed(database, max_count=0, at_once=4) == 4
-    assert await trimmed(database, max_count=0, at_once=4) == 4
-    assert await trimmed(database, max_count=0, at_once=4) == 1
+    assert await trimmed(max_count=0, at_once=4) == 4
+    assert await trimmed(max_count=0, at_once=4) == 4
+    assert await trimmed(max_count=0, at_once=4) == 1
     assert [one.id for one in await stored(database)] == places[-1:]
 
 
-async def test_an_empty_log_is_let_be(database: Database) -> None:
+async def test_an_empty_log_is_let_be(database: Database, trimmed: Trim) -> None:
     async with database.transaction() as session:
         await session.execute(events.delete())
-    assert await trimmed(database) == 0
+    assert await trimmed() == 0
 
 
 async def test_one_trims_at_a_time(migrated_postgresql_url: str) -> None:
     database = Database(migrated_postgresql_url)
     await fill(database, 5)
 
+    async def one(session: AsyncSession) -> int:
+        return await trim(session, max_count=0)
+
     async def other(session: AsyncSession) -> None:
         assert await trim(session, max_count=0) == 5
-        assert await trimmed(database, max_count=0) == 0
+        assert await database.run(one) == 0
+        await trim_past(database.direct, max_age=KEPT, max_count=0, at_once=100)  # it does not wait, either
 
     await database.run(other)
     async with database.transaction() as session:
         await session.execute(insert(events).values(topic="a", kind="b", key="c", data="1", created_at=now()))
-    assert await trimmed(database, max_count=0) == 1
+    assert await database.run(one) == 1
     await database.close()

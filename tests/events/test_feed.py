@@ -11,6 +11,7 @@ from tests.events.following import LONG, following
 
 from stanchion.database import Database, DatabaseUnavailableError
 from stanchion.database.changes import events
+from stanchion.events import Events
 from stanchion.events.gate import Gate
 from stanchion.events.log import Batch
 from stanchion.events.reader import Reader
@@ -430,16 +431,13 @@ async def test_writers_trim_where_nobody_follows(database: Database) -> None:
     assert 50 <= count < 300
 
 
-async def test_events_that_were_counted_at_once_are_trimmed_by_the_next_write(database: Database) -> None:
-    feeds = make(database, max_count=50)
-    await feeds.write(*range(200))
-    for _ in range(100):  # as writers do that come between each other's look and write
-        feeds.events.count(1)
-    assert feeds.events.is_trim_due
-    await feeds.write(1)
-    assert not feeds.events.is_trim_due
-    async with database.read() as session:
-        assert (await session.scalar(select(func.count()).select_from(events)) or 0) < 200
+async def test_a_log_that_cannot_be_trimmed_is_told_of(logged: Logged) -> None:
+    away = Database("postgresql://nobody@127.0.0.1:1/none")
+    appending = Events(away)
+    for _ in range(256):
+        await appending.appended(away.direct)
+    assert [(line["event"], line["error"]) for line in logged] == [("not_trimmed", "database_unavailable")]
+    await away.close()
 
 
 async def test_the_reader_trims(database: Database) -> None:

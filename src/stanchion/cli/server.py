@@ -72,7 +72,15 @@ def configured(app_dir: Path, *, announcement: str = "", **options: Any) -> AppC
     """Return how `main:app` is served."""
     # The processes that are started inherit it.
     sys.path.insert(0, str(app_dir))
-    config = AppConfig("main:app", loop="auto", http=_PROTOCOL, log_config=None, access_log=False, **options)
+    config = AppConfig(
+        "main:app",
+        loop="auto",
+        http=_PROTOCOL,
+        log_config=None,
+        access_log=False,
+        server_header=False,  # what serves is nobody's business (RFC 9110, 10.2.4)
+        **options,
+    )
     config.announcement = announcement
     return config
 

@@ -1,6 +1,6 @@
 """The change log: what was written, as rows of the writer's own transaction (a transactional outbox)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -10,16 +10,24 @@ from zlib import crc32
 from sqlalchemy import (
     BigInteger,
     Column,
+    ColumnElement,
+    Delete,
     Dialect,
+    FromClause,
     Index,
+    Integer,
     MetaData,
     RowMapping,
     String,
     Table,
     Text,
+    and_,
+    bindparam,
     delete,
     func,
     insert,
+    not_,
+    or_,
     select,
     text,
 )
@@ -34,6 +42,8 @@ from stanchion.log import bound
 
 TOPIC = "stanchion_events"
 """What `notify` and `Wakes` call the log; the topics of its rows are another thing."""
+_BEYOND = 2**63 - 1
+"""A place that no event has."""
 _TRIMMER = int.from_bytes(b"trimmer")
 """The key of PostgreSQL's advisory lock: one trims at a time, so that what is left has no holes."""
 
@@ -102,8 +112,8 @@ class Event:
         return f"{crc32(f'{self.created_at.isoformat()} {self.topic} {self.key}'.encode()):08x}"
 
 
-CIRCUMSTANCES = ("topic", "kind", "key_id", "user_id", "request_id", "created_at")
-"""The columns that are the same in the events of one write."""
+CIRCUMSTANCES = ("key_id", "user_id", "request_id", "created_at")
+"""The columns that say who wrote, and when: the same in the events of one write."""
 
 COLUMNS = tuple(column for column in events.c if column.name != "xid")
 """What is read of a row: the fields of an Event."""
@@ -129,10 +139,12 @@ async def append(
     """
     if not changes:
         return
-    same = dict(zip(CIRCUMSTANCES, circumstances(topic, kind, caller), strict=True))
+    same = dict(zip(CIRCUMSTANCES, circumstances(caller), strict=True))
     rows: list[dict[str, Any]] = [
         {
             **same,
+            "topic": topic,
+            "kind": kind,
             "key": one.key,
             "version": one.version,
             "owner_id": one.owner_id,
@@ -147,13 +159,10 @@ async def append(
     await connection.execute(statement.returning(telling(TOPIC)) if is_told(session) else statement, rows)
 
 
-def circumstances(topic: str, kind: str, caller: Caller | None) -> tuple[Any, ...]:
-    """Return what the events of one write have in common, the values of CIRCUMSTANCES.
-
-    What it was, who made it, and when.
-    """
+def circumstances(caller: Caller | None) -> tuple[Any, ...]:
+    """Return who writes, and when: the values of CIRCUMSTANCES."""
     key_id, user_id = (None, None) if caller is None else (caller.key_id, caller.user_id)
-    return topic, kind, key_id, user_id, bound("request_id"), now()
+    return key_id, user_id, bound("request_id"), now()
 
 
 async def trim(
@@ -168,39 +177,43 @@ async def trim(
     At most `at_once` of them, oldest first, without a hole; the newest stays whatever its age. Returns how
     many: as many as `at_once` says that there may be more. 0 where another transaction is at it.
     """
-    on_postgresql = session.get_bind().dialect.name == "postgresql"
-    if on_postgresql and not await session.scalar(select(func.pg_try_advisory_xact_lock(_TRIMMER))):
-        return 0
-    for count in (1, at_once):  # mostly there is nothing to delete: then one row tells
-        upto = _last_old(await session.execute(_OLDEST.limit(count)), max_age, max_count)
-        if upto is None:
-            return 0
-    found = await session.scalars(delete(events).where(events.c.id <= upto).returning(events.c.id))
-    return len(found.all())
+    statement = _deletion(on_postgresql=session.get_bind().dialect.name == "postgresql")
+    deleted: Any = await session.execute(statement, _limits(max_age, max_count, at_once))
+    return int(deleted.rowcount)
 
 
-async def has_old(direct: Direct, *, max_age: timedelta, max_count: int) -> bool:
-    """Tell whether `trim` would delete anything, as far as one row tells."""
-    ready = _oldest(direct.dialect)
-    rows = await direct.fetch(ready, {}, is_short=True)
-    return rows is None or _last_old(ready.read(rows), max_age, max_count) is not None
+async def trim_past(direct: Direct, *, max_age: timedelta, max_count: int, at_once: int) -> None:
+    """Do what `trim` does, without a session. Raises what `Direct.write` raises."""
+    await direct.write([_trimming(direct.dialect)], _limits(max_age, max_count, at_once))
+
+
+def _limits(max_age: timedelta, max_count: int, at_once: int) -> dict[str, Any]:
+    return {"before": now() - max_age, "max_count": max_count, "at_once": at_once}
 
 
 @lru_cache(maxsize=8)
-def _oldest(dialect: Dialect) -> Ready:
-    return Ready.of(_OLDEST.limit(1), dialect)
+def _trimming(dialect: Dialect) -> Ready:
+    return Ready.of(_deletion(on_postgresql=dialect.name == "postgresql"), dialect)
 
 
-_OLDEST = select(
-    events.c.id, events.c.created_at, select(func.max(events.c.id)).scalar_subquery().label("newest")
-).order_by(events.c.id)
+@lru_cache(maxsize=2)
+def _deletion(*, on_postgresql: bool) -> Delete:
+    """Return the statement that deletes what is old; mostly there is nothing, and it reads one row."""
+    oldest = select(events.c.id, events.c.created_at).order_by(events.c.id)
+    some = oldest.limit(bindparam("at_once", type_=Integer)).subquery()
+    kept = select(func.min(some.c.id)).where(not_(_is_old(some))).scalar_subquery()
+    deleted = select(some.c.id).where(some.c.id < func.coalesce(kept, _BEYOND))
+    first = oldest.limit(1).subquery()
+    anything = select(_is_old(first)).scalar_subquery()
+    statement = delete(events).where(anything, events.c.id.in_(deleted))
+    return statement.where(_IS_ALONE) if on_postgresql else statement
 
 
-def _last_old(rows: Iterable[Any], max_age: timedelta, max_count: int) -> int | None:
-    """Return the place of the last of the oldest events that may be deleted with all before it."""
-    before, upto = now() - max_age, None
-    for place, created_at, newest in rows:
-        if place == newest or not (created_at < before or place <= newest - max_count):
-            break
-        upto = place
-    return upto
+def _is_old(rows: FromClause) -> ColumnElement[bool]:
+    newest = select(func.max(events.c.id)).scalar_subquery()
+    before = bindparam("before", type_=events.c.created_at.type)
+    last = newest - bindparam("max_count", type_=BigInteger)
+    return and_(rows.c.id < newest, or_(rows.c.created_at < before, rows.c.id <= last))
+
+
+_IS_ALONE = select(func.pg_try_advisory_xact_lock(_TRIMMER)).scalar_subquery()

@@ -32,6 +32,9 @@ from stanchion.database.wakes import CHANNEL, SILENT
 
 Rows = Sequence[Any]
 
+_NOTIFY = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)"
+"""A NOTIFY commits like any other transaction; but nothing of it is lost that has to be on the disk."""
+
 
 class Direct:
     """Runs statements that SQLAlchemy has compiled before, each a transaction of its own.
@@ -139,7 +142,7 @@ class Direct:
         return count(self._engine.pool.dispatch.connect)
 
     async def _notify(self, topic: str) -> None:
-        await self._pooled("SELECT pg_notify($1, $2)", [CHANNEL, topic])
+        await self._pooled(_NOTIFY, [CHANNEL, topic])
 
     async def _pooled(self, sql: str, parameters: Sequence[Any], *, writing: bool = False) -> Rows | None:
         # More than the pool keeps would be opened, and closed when they come back: to wait is shorter.

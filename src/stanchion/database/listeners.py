@@ -10,5 +10,5 @@ def count(*events: Any) -> int:
     """
     found = 0
     for one in events:
-        found += len(one.parent_listeners) + len(getattr(one, "listeners", ()))
+        found += len(one.parent_listeners) + len(one.listeners)
     return found

@@ -1,8 +1,8 @@
 """A statement that is compiled once: its text for the driver, its values' places, and what its rows mean."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -12,20 +12,17 @@ Process = Callable[[Any], Any]
 """What a type makes of a value for the driver, or of the driver's value."""
 
 
-class Place(NamedTuple):
-    """Where a value goes: one that is given by name, or the statement's own."""
-
-    name: str
-    value: Any
-    process: Process | None
-
-
 @dataclass(frozen=True, slots=True)
 class Ready:
     """SQL as the driver of one dialect takes it."""
 
     sql: str
-    places: tuple[Place, ...]
+    names: tuple[str, ...] = ()
+    """What the values are called, in the order in which the driver takes them."""
+    own: Mapping[str, Any] = field(default_factory=dict)
+    """The statement's own values, of those that need not be given."""
+    processes: tuple[tuple[int, Process], ...] = ()
+    """What is to be made of a value, by its place."""
     columns: tuple[Process | None, ...] = ()
 
     @classmethod
@@ -33,23 +30,23 @@ class Ready:
         """Compile a statement. What it leaves to be given has a name: `bindparam("row_id", type_=...)`."""
         compiled = statement.compile(dialect=dialect)
         assert isinstance(compiled, SQLCompiler)
-        own = compiled.params
-        places = []
-        for name in compiled.positiontup or ():
-            kind = compiled.binds[name].type
-            places.append(Place(name, own[name], kind.dialect_impl(dialect).bind_processor(dialect)))
+        names = tuple(compiled.positiontup or ())
+        processes = (
+            compiled.binds[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names
+        )
+        made = tuple((place, process) for place, process in enumerate(processes) if process is not None)
         columns = (
             column.type.dialect_impl(dialect).result_processor(dialect, None)
             for column in statement.exported_columns
         )
-        return cls(str(compiled), tuple(places), tuple(columns))
+        return cls(str(compiled), names, compiled.params, made, tuple(columns))
 
     def parameters(self, values: Mapping[str, Any]) -> list[Any]:
         """Return what the driver takes. Raises what a type raises for a value that it cannot hold."""
-        found = []
-        for name, own, process in self.places:
-            value = values.get(name, own)
-            found.append(value if process is None else process(value))
+        given = {**self.own, **values}
+        found = [given[name] for name in self.names]
+        for place, process in self.processes:
+            found[place] = process(found[place])
         return found
 
     def read(self, rows: Sequence[Sequence[Any]]) -> list[tuple[Any, ...]]:

@@ -17,8 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from stanchion import tickets
 from stanchion.caller import Caller
 from stanchion.database import Database
-from stanchion.database.changes import Change, append, has_old, trim
+from stanchion.database.changes import Change, append, trim, trim_past
 from stanchion.database.direct import Direct
+from stanchion.errors import DomainError
 from stanchion.events import log as changes
 from stanchion.events.errors import FeedNotReadyError, PositionGoneError
 from stanchion.events.log import Position
@@ -102,9 +103,6 @@ class Events:
         self._running: asyncio.Task[None] | None = None
         self._followers = 0
         self._appended = 0
-        self.is_trim_due = False
-        """Whether the next `append_all` is to delete what is old, too."""
-        self._is_trim_taken = False
 
     async def append(
         self,
@@ -142,30 +140,24 @@ class Events:
         if not _KIND.fullmatch(kind) or kind in _RESERVED:
             raise ValueError(f"{kind!r} is no kind of event: a small word, and none of {sorted(_RESERVED)}.")
         await append(session, topic, kind, changes, caller=caller)
-        self.count(len(changes))
-        if self.is_trim_due:
-            self.is_trim_due = False
+        if self._is_trim_due(len(changes)):
             await self._trim(session, at_once=max(_TRIMMED, 2 * len(changes)))
 
-    def count(self, more: int) -> None:
-        """Count events that were written, by `append_all` or by a statement that wrote their rows too."""
-        before, self._appended = self._appended, self._appended + more
-        if before // _TRIM_EVERY != self._appended // _TRIM_EVERY:
-            self.is_trim_due, self._is_trim_taken = True, False
+    async def appended(self, direct: Direct) -> None:
+        """Count an event that was written with its row, and has committed; once in a while, trim.
 
-    def takes_trim(self) -> bool:
-        """Tell one of those who ask that a trim is due; not the others.
-
-        Where there is something old, it is to use `append_all`. It may fail before that: another is told so
-        after as many events again.
+        Nothing is raised: the row is there, and another trim will come.
         """
-        is_first = self.is_trim_due and not self._is_trim_taken
-        self._is_trim_taken = self.is_trim_due
-        return is_first
+        if self._is_trim_due(1):
+            try:
+                await trim_past(direct, max_age=self._max_age, max_count=self._max_count, at_once=_TRIMMED)
+            except DomainError as exc:
+                log.warning("not_trimmed", error=exc.code)
 
-    async def has_old(self, direct: Direct) -> bool:
-        """Tell whether a trim would delete anything."""
-        return await has_old(direct, max_age=self._max_age, max_count=self._max_count)
+    def _is_trim_due(self, more: int) -> bool:
+        """Count events that were written, and tell whoever writes one in so many that he is to trim."""
+        before, self._appended = self._appended, self._appended + more
+        return before // _TRIM_EVERY != self._appended // _TRIM_EVERY
 
     def subscription(
         self,

@@ -14,7 +14,7 @@ from stanchion.database.direct import Direct
 from stanchion.database.journal import tell
 from stanchion.resource.access import Access
 from stanchion.resource.announcer import Announcer
-from stanchion.resource.insertion import CIRCUMSTANCES, Insertion
+from stanchion.resource.insertion import Insertion
 from stanchion.resource.reader import direct_of
 from stanchion.resource.sharing import is_shared
 from stanchion.resource.writing import Writer
@@ -59,8 +59,6 @@ class Inserter:
     async def create(self, direct: Direct, caller: Caller | None, values: Mapping[str, Any]) -> Made | None:
         """Insert a row and tell of it, durably. Raises what `Writer.made` raises. None: do it as ever."""
         announcer = self._announcer
-        if announcer is not None and announcer.events.takes_trim() and await announcer.events.has_old(direct):
-            return None
         made = self._writer.made(values)
         for value in made.values():
             if isinstance(value, SQLRole):  # what a hook wants computed
@@ -68,15 +66,13 @@ class Inserter:
         steps = self._of(direct).steps(tuple(made))
         if steps is None:
             return None
-        given = dict(zip(steps.names, made.values(), strict=True))
-        if announcer is not None:
-            given.update(zip(CIRCUMSTANCES, circumstances(announcer.topic, "created", caller), strict=True))
-        rows = await direct.write(steps.ready, given)
+        given = (*made.values(), *(() if announcer is None else circumstances(caller)))
+        rows = await direct.write(steps.ready, dict(zip(steps.names, given, strict=True)))
         if rows is None:
             return None
         if announcer is not None:
-            announcer.events.count(1)
             direct.tell(TOPIC)
+            await announcer.events.appended(direct)
         text, key, version, _ = rows[0]
         tell("created", table=self._table_name, id=key)
         return Made(text.encode(), key, version or 0)

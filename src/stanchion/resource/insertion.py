@@ -12,6 +12,7 @@ from sqlalchemy import (
     bindparam,
     cast,
     insert,
+    literal_column,
     null,
     select,
 )
@@ -34,11 +35,11 @@ class Steps:
 
     ready: tuple[Ready, ...]
     names: tuple[str, ...]
-    """What the values of these are given as."""
+    """What the values of these are given as, and after them those of an event, `changes.circumstances`."""
 
 
-CIRCUMSTANCES = tuple(f"event_{name}" for name in changes.CIRCUMSTANCES)
-"""What the values of an event are given as that are not the row's."""
+_CIRCUMSTANCES = {name: f"event_{name}" for name in changes.CIRCUMSTANCES}
+"""What the values of an event are given as that are not the row's, by the event's column."""
 _OF_ROW = ("data", "key", "version", "owner_id")
 """The columns of an event that are the row's, in the order in which a statement returns them."""
 
@@ -46,7 +47,7 @@ _OF_ROW = ("data", "key", "version", "owner_id")
 class Insertion:
     """Makes and keeps the statements that insert into a table on one dialect.
 
-    `tells` is whether each row has an event.
+    `topic` is that of the event that each row has; "" where it has none.
     """
 
     def __init__(
@@ -56,10 +57,10 @@ class Insertion:
         dialect: Dialect,
         *,
         owner: str,
-        tells: bool,
+        topic: str,
     ) -> None:
         self._table, self._response, self._dialect = table, response, dialect
-        self._owner, self._tells = owner, tells
+        self._owner, self._topic = owner, topic
         self._known: dict[tuple[str, ...], Steps | None] = {}
 
     def steps(self, names: tuple[str, ...]) -> Steps | None:
@@ -73,7 +74,8 @@ class Insertion:
             if len(self._known) > _MOST:
                 self._known.clear()
             ready = self._made(names)
-            self._known[names] = None if ready is None else Steps(ready, tuple(map(_GIVEN.format, names)))
+            given = (*map(_GIVEN.format, names), *(_CIRCUMSTANCES.values() if self._topic else ()))
+            self._known[names] = None if ready is None else Steps(ready, given)
         return self._known[names]
 
     def _made(self, names: tuple[str, ...]) -> tuple[Ready, ...] | None:
@@ -90,10 +92,10 @@ class Insertion:
         shown = self._shown(written.columns)
         if shown is None:
             return None
-        if not self._tells:
+        if not self._topic:
             return (Ready.of(select(*shown), self._dialect),)
         text, key, version, owner = shown
-        given = _given()
+        given = self._given()
         row = select(*given.values(), text, cast(key, Text), version, owner).select_from(written)
         event = insert(events).from_select([*given, *_OF_ROW], row, include_defaults=False)
         # All that is asked for is the event's, too; but its key is a text.
@@ -115,8 +117,8 @@ class Insertion:
             inserted.returning(key),
             select(*shown).where(key == bindparam("row_0", type_=key.type)),
         ]
-        if self._tells:
-            steps.append(insert(events).values(_given() | _of_row()))
+        if self._topic:
+            steps.append(insert(events).values(self._given() | _of_row()))
         return tuple(Ready.of(step, self._dialect) for step in steps)
 
     def _shown(self, columns: Any) -> tuple[ColumnElement[Any], ...] | None:
@@ -135,12 +137,17 @@ class Insertion:
         key = column(self._table.key_name)
         return insisted(text, key, self._dialect.name), key, column(VERSION), column(self._owner)
 
+    def _given(self) -> dict[str, ColumnElement[Any]]:
+        """Return what an event has beside its row: what all have alike stands in the statement."""
+        same = {"topic": self._topic, "kind": "created"}
+        written = {name: _literal(value, self._dialect) for name, value in same.items()}
+        given = {name: bindparam(one, type_=events.c[name].type) for name, one in _CIRCUMSTANCES.items()}
+        return {**written, **given}
 
-def _given() -> dict[str, ColumnElement[Any]]:
-    return {
-        name: bindparam(given, type_=events.c[name].type)
-        for name, given in zip(changes.CIRCUMSTANCES, CIRCUMSTANCES, strict=True)
-    }
+
+def _literal(value: str, dialect: Dialect) -> ColumnElement[Any]:
+    kind: Any = Text()  # what writes a literal has no types
+    return literal_column(kind.literal_processor(dialect)(value), kind)
 
 
 def _of_row() -> dict[str, ColumnElement[Any]]:

@@ -44,6 +44,10 @@ def inserter_of(resource: "Resource[Any]") -> Inserter | None:
     if announcer is not None and announcer.has_visibility:
         return None
     make = partial(
-        Insertion, resource.table, resource.response, owner=resource.owner, tells=announcer is not None
+        Insertion,
+        resource.table,
+        resource.response,
+        owner=resource.owner,
+        topic="" if announcer is None else announcer.topic,
     )
     return Inserter(resource.writer, make, announcer, type(resource).session)

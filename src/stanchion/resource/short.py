@@ -195,10 +195,7 @@ def _asks_the_same(idempotency: Idempotency, caller: Any) -> bool:
 
 
 def has_tried(request: Request) -> bool:
-    """Tell whether the short way was to insert the row, and could not: to try once more is of no use.
-
-    It may have been chosen to take old events with it, which is asked of one insertion alone.
-    """
+    """Tell whether the short way was to insert the row, and could not: to try once more is of no use."""
     return _TRIED in request.scope
 
 

@@ -22,20 +22,26 @@ class Cache(Generic[Found]):
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._found: dict[Hashable, tuple[float, Found]] = {}
+        self._found: dict[Hashable, tuple[Found, float]] = {}
         self._sought: set[Hashable] = set()
         """What is looked for right now."""
         self._cleared = 0
         _caches.add(self)
 
-    async def get(self, name: Hashable, look: Callable[[], Awaitable[Found | None]]) -> Found | None:
-        """Return what is remembered under this name, else what `look` finds, or raise what it raises."""
-        began = time.monotonic()
-        until, known = self._found.get(name, (0.0, None))
+    def known(self, name: Hashable) -> Found | None:
+        """Return what is remembered under this name; None where it is to be looked for."""
+        now = time.monotonic()
+        found, until = self._found.get(name, (None, 0.0))
         # One of many looks again a little before its time: else all of them would, at once, after it.
-        is_late = began > until - self._seconds * _LATE and name not in self._sought
-        if known is not None and began < until and not is_late:
-            return known
+        is_late = now > until - self._seconds * _LATE and name not in self._sought
+        return None if is_late or now >= until else found
+
+    async def get(self, name: Hashable, look: Callable[[], Awaitable[Found | None]]) -> Found | None:
+        """Return what is `known`, else what `look` finds, or raise what it raises."""
+        if (remembered := self.known(name)) is not None:
+            return remembered
+        began = time.monotonic()
+        known, until = self._found.get(name, (None, 0.0))
         cleared = self._cleared
         self._sought.add(name)
         try:
@@ -52,7 +58,7 @@ class Cache(Generic[Found]):
         if found is not None and self._seconds and cleared == self._cleared:
             if len(self._found) >= _MOST:
                 self.clear()
-            self._found[name] = (began + self._seconds, found)
+            self._found[name] = (found, began + self._seconds)
         return found
 
     def clear(self) -> None:
