@@ -44,7 +44,7 @@ def test_what_is_signed_with(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made == Settings.load().signing_secret
     assert made != Settings.load(API_KEY=SecretStr(KEY[::-1])).signing_secret
     monkeypatch.setenv("SECRET_KEY", "s" * 31)
-    assert sentence() == "SECRET_KEY is not valid: set it to 32 random characters, or leave it out."
+    assert sentence() == "SECRET_KEY is not valid: set it to 32 random characters or more, or leave it out."
     monkeypatch.setenv("SECRET_KEY", "s" * 32)
     assert sentence() == "SECRET_KEY is a placeholder: set a long random value."
     monkeypatch.setenv("SECRET_KEY", KEY[::-1])
@@ -113,9 +113,9 @@ def test_what_a_subclass_requires() -> None:
         ("LOG_FORMAT", "xml", "'auto', 'json' or 'console'"),
         ("MAX_BODY_SIZE", "0", "greater than or equal to 1"),
         ("SIGN_IN_LIMIT", "often", "write it like 5/minute or 100/hour"),
-        ("API_KEY", "hunter2", "set it to 16 random characters"),
-        ("API_KEY", "schlüssel-" * 3, "set it to 16 random characters"),
-        ("API_KEY", "with a blank in it", "set it to 16 random characters"),
+        ("API_KEY", "hunter2", "set it to 16 random characters or more"),
+        ("API_KEY", "schlüssel-" * 3, "set it to 16 random characters or more"),
+        ("API_KEY", "with a blank in it", "set it to 16 random characters or more"),
         ("CORS_ORIGINS", "localhost:3000", "is no origin: write it like https://app.example.com"),
         ("SIGN_IN_LIMIT", "0/minute", "it must let somebody in"),
         ("SIGN_UP_LIMIT", "5/minute;7/hour", "write it like 5/minute"),

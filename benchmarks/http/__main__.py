@@ -53,7 +53,7 @@ def main() -> None:
         if before > 1:
             tell(f"others use this machine (load {before:.1f}): the figures are inflated, the ratios less so")
         results, excluded = measuring.compare(bench, subjects, given.rounds, until=until, tell=tell)
-        distances = [] if given.only else beside.measure(bench, given.pairs, tell=tell)
+        distances = [] if given.only or excluded else beside.measure(bench, given.pairs, tell=tell)
         facts = [] if given.only else growth.measure(bench, folder, quick=given.quick, tell=tell)
     versions = versions_of(subjects, given.peers)
     told = {
@@ -97,6 +97,8 @@ def arguments() -> Any:
         "--minutes", type=float, default=11.0, help="no round begins that would not end by then"
     )
     given = parser.parse_args()
+    if given.only and given.write_docs:
+        parser.error("--write-docs wants all subjects: leave --only out")
     given.rounds = given.rounds or (1 if given.quick else 3)
     given.pairs = given.pairs or (2 if given.quick else 12)
     given.seconds = given.seconds or (1.0 if given.quick else 2.0)

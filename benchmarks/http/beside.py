@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from benchmarks.http.catalogue import subject
 from benchmarks.http.measuring import Bench, Sample, WrongAnswersError
 from benchmarks.http.operations import operations
+from benchmarks.http.serving import DidNotStartError
 from benchmarks.http.turns import in_turn
 
 _KINDS = {
@@ -43,26 +44,28 @@ class Distance:
 
 
 def measure(bench: Bench, pairs: int, *, tell: Callable[[str], object]) -> list[Distance]:
-    """Measure each operation on PostgreSQL, in so many pairs; one that is answered wrongly is left out."""
+    """Measure each operation on PostgreSQL, in so many pairs; from one that fails on, none."""
     found = []
     floor, ours = (subject(name, "postgresql") for name in ("floor", "stanchion"))
-    with bench.serving(floor) as lowest, bench.serving(ours) as server:
-        for operation in operations("postgresql"):
-            tell(f"beside the floor: {operation.name}")
-            for one in (lowest, server):
-                bench.sample(one, operation)  # what it warms is warm from now on
-            warm = replace(bench, warm_up=0)
-            loads = [(warm, one, operation) for one in (lowest, server)]
-            try:
+    warm = replace(bench, warm_up=0)
+    try:
+        with bench.serving(floor) as lowest, bench.serving(ours) as server:
+            for operation in operations("postgresql"):
+                tell(f"beside the floor: {operation.name}")
+                for one in (lowest, server):
+                    bench.sample(one, operation)  # what it warms is warm from now on
+                loads = [(warm, one, operation) for one in (lowest, server)]
                 found.append(Distance.of(operation.name, in_turn(loads, pairs)))
-            except WrongAnswersError as error:
-                tell(f"not measured: {error}")
+    except (WrongAnswersError, DidNotStartError) as error:
+        tell(f"not measured: {error}")
     return found
 
 
 def markdown(found: Sequence[Distance]) -> str:
     """Return the ratios as a table, under a line that says what they are."""
-    pairs = min((one.pairs for one in found), default=0)
+    if not found:
+        return "It was not measured."
+    pairs = found[0].pairs
     lines = [
         f"Times the floor's, on PostgreSQL; medians of {pairs} pairs of loads:",
         "",

@@ -17,7 +17,7 @@ _FIGURES = [one.name for one in fields(Sample)]
 def in_turn(loads: Sequence[Load], turns: int) -> list[list[Sample]]:
     """Put these loads on their servers in turn, so many times: what each turn has shown of them.
 
-    Every second turn goes the other way round: whoever comes after another has no other place in all of them.
+    Every second turn goes the other way round, so that nobody always comes after the same other.
     Raises WrongAnswersError where one of them was answered by anything but 2xx.
     """
     found = []

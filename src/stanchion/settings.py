@@ -12,8 +12,8 @@ from pydantic_settings import SettingsError as SourceError
 
 _ADVICE = {
     "DATABASE_URL": "set it, for example to sqlite:///./app.db or postgresql://user:password@host/name",
-    "SECRET_KEY": "set it to 32 random characters, or leave it out",
-    "API_KEY": "set it to 16 random characters; `stanchion dev` makes one where .env has none",
+    "SECRET_KEY": "set it to 32 random characters or more, or leave it out",
+    "API_KEY": "set it to 16 random characters or more; `stanchion dev` makes one where .env has none",
 }
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#]+", re.IGNORECASE)
 _PLACEHOLDERS = ("change", "example", "placeholder", "secret", "password", "your", "xxx", "test", "default")

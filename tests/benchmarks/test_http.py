@@ -4,10 +4,11 @@ import dataclasses
 import json
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from benchmarks.http import beside, catalogue, flames, growth, measuring, report
@@ -140,16 +141,26 @@ def test_one_that_fails_under_load_is_void(tmp_path: Path) -> None:
 
 @dataclasses.dataclass
 class Scripted:
-    serving: Any
-    sample: Any
+    """A bench whose loads show these samples, again and again."""
+
+    samples: Iterator[Sample]
+    warmed: list[float]
+    """How long each was warmed up."""
     warm_up: float = 1.0
+
+    def serving(self, _: Subject) -> Any:
+        return nullcontext()
+
+    def sample(self, *_: Any) -> Sample:
+        self.warmed.append(self.warm_up)
+        return next(self.samples)
 
 
 def scripted(*rps: float, errors: int = 0) -> Any:
     """Return a bench whose loads show these figures, again and again, and their errors with the last."""
-    samples = [Sample(1e6 / one, 0.0, one, 1.0, 1.0, errors * (one == rps[-1])) for one in rps]
-    turning = cycle(samples)
-    return Scripted(serving=lambda _: nullcontext(), sample=lambda *_: next(turning))
+    return Scripted(
+        cycle([Sample(1e6 / one, 0.0, one, 1.0, 1.0, errors * (one == rps[-1])) for one in rps]), []
+    )
 
 
 def test_clients_are_more_in_turn() -> None:
@@ -161,22 +172,25 @@ def test_clients_are_more_in_turn() -> None:
 
 
 def test_the_floor_and_stanchion_are_asked_in_turn() -> None:
-    # Floor, Stanchion; what comes first in a turn comes second in the next.
-    warm = (1.0, 1.0)
-    turns = (100.0, 50.0, 40.0, 90.0, 80.0, 50.0)
+    floor, ours = Sample(100.0, 60.0, 9000.0, 1.0, 4.0, 0), Sample(180.0, 140.0, 5000.0, 2.0, 10.0, 0)
+    slow = [dataclasses.replace(one, cpu_us=9 * one.cpu_us) for one in (floor, ours)]
+    cold = [Sample(1.0, 1.0, 1.0, 1.0, 1.0, 0)] * 2
+    # What comes first in a turn comes second in the next.
+    bench = Scripted(cycle([*cold, floor, ours, *reversed(slow), floor, ours]), [])
     told: list[str] = []
-    found = beside.measure(scripted(*warm, *turns), 3, tell=told.append)
+    found = beside.measure(cast("Bench", bench), 3, tell=told.append)
+    assert bench.warmed == [*[1.0] * 2, *[0] * 6] * 4
     assert told[0] == "beside the floor: get"
     assert [one.operation for one in found] == ["get", "list 20", "list 100", "post"]
-    assert {(one.cpu, one.total_cpu, one.p99, one.pairs) for one in found} == {(2.0, 2.0, 1.0, 3)}
+    assert {(one.cpu, one.total_cpu, one.p99, one.pairs) for one in found} == {(1.8, 2.0, 2.5, 3)}
     assert json.loads(json.dumps(beside.as_json(found)))[3]["operation"] == "post"
     lines = beside.markdown(found).splitlines()
     assert lines[0] == "Times the floor's, on PostgreSQL; medians of 3 pairs of loads:"
     assert lines[2] == "| Stanchion, the template | get | list 20 | list 100 | post |"
-    assert lines[4] == "| Server CPU | 2.00 | 2.00 | 2.00 | 2.00 |"
-    assert [line.split(" |")[0] for line in lines[5:]] == [
-        "| CPU of the server and PostgreSQL",
-        "| 99th percentile",
+    assert lines[4:] == [
+        "| Server CPU | 1.80 | 1.80 | 1.80 | 1.80 |",
+        "| CPU of the server and PostgreSQL | 2.00 | 2.00 | 2.00 | 2.00 |",
+        "| 99th percentile | 2.50 | 2.50 | 2.50 | 2.50 |",
     ]
 
 
@@ -184,6 +198,7 @@ def test_what_was_answered_wrongly_stands_beside_nothing() -> None:
     told: list[str] = []
     assert beside.measure(scripted(1.0, 2.0, 3.0, 4.0, errors=7), 2, tell=told.append) == []
     assert told[1] == "not measured: get: 7 answers were no 2xx"
+    assert beside.markdown([]) == "It was not measured."
 
 
 def test_growth_that_is_answered_wrongly_is_not_measured() -> None:

@@ -1,6 +1,8 @@
 """The change log: rows of the writer's own transaction, trimmed from the old end."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from stanchion import Caller
 from stanchion.database import Database, now
+from stanchion.database import changes as database_changes
 from stanchion.database.changes import COLUMNS, Change, Event, append, event_of, events, trim, trim_past
 
 pytestmark = pytest.mark.anyio
@@ -185,6 +188,59 @@ async def test_an_empty_log_is_let_be(database: Database, trimmed: Trim) -> None
     assert await trimmed() == 0
 
 
+async def test_for_ever_and_without_a_limit(database: Database, trimmed: Trim) -> None:
+    await fill(database, 3)
+    assert await trimmed(max_age=timedelta.max, max_count=2**70) == 0
+
+
+async def test_what_the_database_refuses(database: Database) -> None:
+    async with database.transaction() as session:
+        await session.execute(text("ALTER TABLE stanchion_events RENAME TO elsewhere"))
+    assert not await trim_past(database.direct, max_age=KEPT, max_count=1, at_once=1)
+
+
+async def test_it_reads_one_row_where_nothing_is_old(migrated_sqlite_url: str) -> None:
+    database = Database(migrated_sqlite_url)
+    await fill(database, 3000)
+
+    def steps(max_count: int) -> int:
+        """Return how many hundred steps SQLite's machine takes."""
+        ready = database_changes._trimming(database.direct.dialect)
+        limits = database_changes._limits(KEPT, max_count, 500)
+        taken = 0
+
+        def count() -> None:
+            nonlocal taken
+            taken += 1
+
+        with closing(sqlite3.connect(database.url.database or "")) as connection:
+            connection.set_progress_handler(count, 100)
+            connection.execute(ready.sql, ready.parameters(limits))
+        return taken
+
+    assert steps(10_000) < 5
+    assert steps(100) > 50
+    await database.close()
+
+
+async def test_it_reads_no_whole_table(migrated_postgresql_url: str) -> None:
+    """However PostgreSQL plans: for any limit, as it does after five times, or for this one."""
+    database = Database(migrated_postgresql_url)
+    await fill(database, 5000)
+    ready = database_changes._trimming(database.direct.dialect)
+    given = ", ".join(f"'{one}'" for one in ready.parameters(database_changes._limits(KEPT, 100, 500)))
+    async with database.engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        await driver.execute("ANALYZE stanchion_events")
+        await driver.execute(f"PREPARE trims AS {ready.sql}")
+        for plans in ("force_generic_plan", "force_custom_plan"):
+            await driver.execute(f"SET plan_cache_mode = {plans}")
+            plan = "\n".join(row[0] for row in await driver.fetch(f"EXPLAIN EXECUTE trims({given})"))
+            assert "Index Scan" in plan
+            assert "Seq Scan" not in plan
+    await database.close()
+
+
 async def test_one_trims_at_a_time(migrated_postgresql_url: str) -> None:
     database = Database(migrated_postgresql_url)
     await fill(database, 5)
@@ -195,7 +251,7 @@ async def test_one_trims_at_a_time(migrated_postgresql_url: str) -> None:
     async def other(session: AsyncSession) -> None:
         assert await trim(session, max_count=0) == 5
         assert await database.run(one) == 0
-        await trim_past(database.direct, max_age=KEPT, max_count=0, at_once=100)  # it does not wait, either
+        assert await trim_past(database.direct, max_age=KEPT, max_count=0, at_once=100)  # it does not wait
 
     await database.run(other)
     async with database.transaction() as session:

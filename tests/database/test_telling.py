@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from stanchion.database import Database, DatabaseUnavailableError
+from stanchion.database import Database, DatabaseUnavailableError, direct
 from stanchion.database import telling as telling_of
 from stanchion.database.telling import Telling
+from stanchion.database.wakes import CHANNEL
 
 pytestmark = pytest.mark.anyio
 
@@ -134,3 +135,15 @@ async def test_what_is_to_be_said_is_said_before_the_database_is_closed(postgres
     database.direct.tell("topic")
     await database.close()
     assert said == ["topic"]
+
+
+async def test_it_waits_for_no_disk(migrated_postgresql_url: str) -> None:
+    database = Database(migrated_postgresql_url)
+    async with database.engine.connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        await driver.execute("SET synchronous_commit = on")
+        async with driver.transaction():
+            await driver.fetch(direct._NOTIFY, CHANNEL, "topic")
+            assert await driver.fetchval("SHOW synchronous_commit") == "off"
+        assert await driver.fetchval("SHOW synchronous_commit") == "on"  # as the connection's own work has it
+    await database.close()

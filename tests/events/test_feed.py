@@ -435,7 +435,10 @@ async def test_a_log_that_cannot_be_trimmed_is_told_of(logged: Logged) -> None:
     away = Database("postgresql://nobody@127.0.0.1:1/none")
     appending = Events(away)
     for _ in range(256):
-        await appending.appended(away.direct)
+        appending.appended(away.direct)
+    async with asyncio.timeout(5):
+        while not logged:  # noqa: ASYNC110 - it is a line that is waited for
+            await asyncio.sleep(0.01)
     assert [(line["event"], line["error"]) for line in logged] == [("not_trimmed", "database_unavailable")]
     await away.close()
 

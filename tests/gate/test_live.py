@@ -327,6 +327,8 @@ def with_accounts(*, form: bool) -> FastAPI:
 
     @app.post("/users", status_code=201)
     def sign_up(body: Account) -> None:
+        if body.email in accounts:
+            raise HTTPException(409)
         accounts[body.email] = body.password
 
     @app.post("/public/keys")
@@ -373,6 +375,15 @@ def test_it_signs_up_and_in(form: bool) -> None:
         operation = next(one for one in running.document.operations if one.path == "/me")
         assert running.ask(operation).json == first.credentials["email"]
         assert first.credentials["email"] not in running.ask(operation).summary
+
+
+def test_an_app_that_was_asked_before_has_other_accounts() -> None:
+    """A check by URL leaves its accounts in the database, which a check of the project copies."""
+    app = with_accounts(form=False)
+    for _ in range(3):
+        with served(app) as running:
+            first, second = running.users
+            assert first.credentials["email"] != second.credentials["email"]
 
 
 def test_each_users_key_has_a_name_of_its_own() -> None:

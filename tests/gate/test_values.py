@@ -167,6 +167,8 @@ def test_values_are_unique(name: str, schema: Any) -> None:
     values = Values(DOCUMENT)
     made = [values.make({"type": "string", **schema}, name) for _ in range(12)]
     assert len(set(made)) == 12
+    other = Values(DOCUMENT, first=1_234_567)
+    assert len({*made, *(other.make({"type": "string", **schema}, name) for _ in range(12))}) == 24
     if name.endswith("email"):
         assert all(re.fullmatch(r"probe\d+@example\.com", one) for one in made)
 

@@ -1,9 +1,11 @@
 """A new row, its event and its reply by one statement: as ever in all but the time, and when it is not so."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterator, MutableMapping
 from contextlib import closing
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -28,6 +30,8 @@ from stanchion.events import Events
 from stanchion.idempotency import Idempotency
 from stanchion.reply import before_commit
 from stanchion.resource import Access
+from stanchion.resource.insertion import Insertion
+from stanchion.resource.table import Described
 from stanchion.signing import sign_with
 from stanchion.stack import function_stack
 from stanchion.testing import client
@@ -155,6 +159,7 @@ async def fill(database: Database) -> None:
 
 
 Built = tuple[FastAPI, Database, Renewable]
+Logged = list[MutableMapping[str, Any]]
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -383,7 +388,7 @@ async def test_many_at_once_each_whole(
 async def test_one_of_many_takes_the_old_events_with_it(
     built: Built, caller: httpx2.AsyncClient, database: Database, written: list[bool]
 ) -> None:
-    """The others need not wait for it, and it is made as fast as they are."""
+    """Nobody waits for it."""
     await caller.post("/fast", json={"name": "first"})
     for turn in range(2):
         async with database.transaction() as session:
@@ -392,9 +397,61 @@ async def test_one_of_many_takes_the_old_events_with_it(
         async with anyio.create_task_group() as group:
             for number in range(8):
                 group.start_soon(lambda name: caller.post("/fast", json={"name": name}), f"{turn} {number}")
+        await until(partial(lambda count: len(written) == count, 1 + 9 * (turn + 1)))  # and what is old
+        assert len(await events(database)) == 8
     assert len(await rows(database)) == 17
-    assert written == [True] * (17 + 2)  # the rows, and twice what is old
-    assert len(await events(database)) == 8
+    assert written == [True] * len(written)
+
+
+async def test_a_row_stands_where_the_log_cannot_be_trimmed(
+    built: Built, caller: httpx2.AsyncClient, database: Database, logged: Logged
+) -> None:
+    await caller.post("/fast", json={"name": "first"})
+    async with database.transaction() as session:
+        await session.execute(update(changes.events).values(created_at=now() - timedelta(days=8)))
+        for statement in _KEEPS[database.engine.dialect.name]:
+            await session.execute(text(statement))
+    built[0].state.events._appended = 255
+    logged.clear()
+    assert (await caller.post("/fast", json={"name": "second"})).status_code == 201
+    await until(lambda: any(line["event"] == "not_trimmed" for line in logged))
+    assert [line["event"] for line in logged] == ["created", "not_trimmed"]
+    assert "nothing goes" in "".join(traceback.format_exception(logged[1]["exc_info"]))
+    assert len(await events(database)) == 2
+
+
+_KEEPS = {
+    "sqlite": [
+        "CREATE TRIGGER keeps BEFORE DELETE ON stanchion_events"
+        " BEGIN SELECT RAISE(ABORT, 'nothing goes'); END"
+    ],
+    "postgresql": [
+        "CREATE FUNCTION keeps() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'nothing goes'; END $$",
+        "CREATE TRIGGER keeps BEFORE DELETE ON stanchion_events FOR EACH ROW EXECUTE FUNCTION keeps()",
+    ],
+}
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    with anyio.fail_after(5):
+        while not happened():  # noqa: ASYNC110 - nobody here could set an Event
+            await anyio.sleep(0.005)
+
+
+@pytest.mark.parametrize("topic", ["it's", "50% \\ off", "a:b $1 ?", 'a "b" {c}'])
+async def test_a_topic_is_written_as_it_is(database: Database, topic: str) -> None:
+    described = Described(Pebble, "pebble")
+    insertion = Insertion(described, PebbleResponse, database.engine.dialect, owner="", topic=topic)
+    steps = insertion.steps(("name", "version", "created_at", "updated_at"))
+    assert steps is not None
+    given = dict(zip(steps.names, ("red", 1, now(), now(), None, None, "r-1", now()), strict=True))
+    assert await database.direct.write(steps.ready, given)
+    async with database.read() as session:
+        told = await session.execute(
+            select(changes.events.c.topic, changes.events.c.kind, changes.events.c.key)
+        )
+        assert (topic, "created", "1") in [tuple(row) for row in told]
 
 
 async def test_a_session_that_writes_meanwhile(sqlite_url: str, written: list[bool]) -> None:

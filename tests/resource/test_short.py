@@ -11,13 +11,13 @@ from uuid import UUID
 import httpx2
 import pytest
 from fastapi import FastAPI, Request
-from sqlalchemy import select, update
+from sqlalchemy import select
 from starlette.types import Message, Receive, Scope, Send
 from tests.databases import ENGINES, Renewable, renewable
 from tests.resource.shells import SERVICE, Taken, bare, fill, resources
 
 from stanchion import Caller, Database, tickets
-from stanchion.database import changes, now
+from stanchion.database import changes
 from stanchion.database.direct import Direct
 from stanchion.pagination import listing
 from stanchion.routing import plan, survey
@@ -400,23 +400,6 @@ async def test_a_row_is_made_alike_by_each_caller(both: Both) -> None:
         told = "raised" if expected == "raised" else "left"
         await both.same("POST", "/v1/shells", told, content=b"{}", headers=[*headers, JSON])
         await both.same("POST", "/v1/shells", "", content=b"{", headers=[*headers, JSON])
-
-
-async def test_one_of_many_takes_the_old_events_with_it(both: Both) -> None:
-    async def made(name: str, way: str) -> int:
-        content = b'{"name": "%s"}' % name.encode()
-        *_, events = await both.same("POST", "/v1/shells", way, content=content, headers=[KEY, JSON])
-        return len(events)
-
-    for side in (both.short, both.long):
-        side.app.state.events._appended = 255
-    assert await made("new", "answered") == 2  # with the one by which the log begins; nothing is old
-    for side in (both.short, both.long):
-        async with side.database.transaction() as session:
-            await session.execute(update(changes.events).values(created_at=now() - timedelta(days=8)))
-        side.app.state.events._appended = 511
-    assert await made("first", "answered") == 1
-    assert await made("second", "answered") == 2
 
 
 async def test_a_body_that_fails_is_asked_for_once(both: Both) -> None:

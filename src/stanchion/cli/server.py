@@ -78,7 +78,7 @@ def configured(app_dir: Path, *, announcement: str = "", **options: Any) -> AppC
         http=_PROTOCOL,
         log_config=None,
         access_log=False,
-        server_header=False,  # what serves is nobody's business (RFC 9110, 10.2.4)
+        server_header=False,  # it tells those who look for a known hole where to try (RFC 9110, 10.2.4)
         **options,
     )
     config.announcement = announcement

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from zlib import crc32
@@ -23,6 +23,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -42,8 +43,8 @@ from stanchion.log import bound
 
 TOPIC = "stanchion_events"
 """What `notify` and `Wakes` call the log; the topics of its rows are another thing."""
-_BEYOND = 2**63 - 1
-"""A place that no event has."""
+_LAST = 2**63 - 1
+"""The last place that there is."""
 _TRIMMER = int.from_bytes(b"trimmer")
 """The key of PostgreSQL's advisory lock: one trims at a time, so that what is left has no holes."""
 
@@ -182,13 +183,21 @@ async def trim(
     return int(deleted.rowcount)
 
 
-async def trim_past(direct: Direct, *, max_age: timedelta, max_count: int, at_once: int) -> None:
-    """Do what `trim` does, without a session. Raises what `Direct.write` raises."""
-    await direct.write([_trimming(direct.dialect)], _limits(max_age, max_count, at_once))
+async def trim_past(direct: Direct, *, max_age: timedelta, max_count: int, at_once: int) -> bool:
+    """Do what `trim` does, without a session; False where the database refuses it.
+
+    Raises what `Direct.write` raises.
+    """
+    rows = await direct.write([_trimming(direct.dialect)], _limits(max_age, max_count, at_once))
+    return rows is not None
 
 
 def _limits(max_age: timedelta, max_count: int, at_once: int) -> dict[str, Any]:
-    return {"before": now() - max_age, "max_count": max_count, "at_once": at_once}
+    try:
+        before = now() - max_age
+    except OverflowError:  # they are kept for ever
+        before = datetime.min.replace(tzinfo=UTC)
+    return {"before": before, "max_count": min(max_count, _LAST), "at_once": at_once}
 
 
 @lru_cache(maxsize=8)
@@ -198,14 +207,19 @@ def _trimming(dialect: Dialect) -> Ready:
 
 @lru_cache(maxsize=2)
 def _deletion(*, on_postgresql: bool) -> Delete:
-    """Return the statement that deletes what is old; mostly there is nothing, and it reads one row."""
+    """Return the statement that deletes what is old. Where nothing is, it reads one row.
+
+    Its two bounds let PostgreSQL take the index whatever it knows of the table: `id IN` read all of it once
+    the plan was for any limit, and compared each of 500 with each row where the log had been empty.
+    """
     oldest = select(events.c.id, events.c.created_at).order_by(events.c.id)
-    some = oldest.limit(bindparam("at_once", type_=Integer)).subquery()
+    is_anything_old = select(_is_old(oldest.limit(1).subquery())).scalar_subquery()
+    read = case((is_anything_old, bindparam("at_once", type_=Integer)), else_=0)
+    some = oldest.limit(read).subquery()
     kept = select(func.min(some.c.id)).where(not_(_is_old(some))).scalar_subquery()
-    deleted = select(some.c.id).where(some.c.id < func.coalesce(kept, _BEYOND))
-    first = oldest.limit(1).subquery()
-    anything = select(_is_old(first)).scalar_subquery()
-    statement = delete(events).where(anything, events.c.id.in_(deleted))
+    last = select(func.max(some.c.id)).where(some.c.id < func.coalesce(kept, _LAST)).scalar_subquery()
+    first = select(func.min(events.c.id)).scalar_subquery()
+    statement = delete(events).where(events.c.id >= first, events.c.id <= last)
     return statement.where(_IS_ALONE) if on_postgresql else statement
 
 

@@ -33,7 +33,7 @@ from stanchion.database.wakes import CHANNEL, SILENT
 Rows = Sequence[Any]
 
 _NOTIFY = "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)"
-"""A NOTIFY commits like any other transaction; but nothing of it is lost that has to be on the disk."""
+"""A NOTIFY's COMMIT would wait for the disk like any other, and it has nothing that must survive."""
 
 
 class Direct:

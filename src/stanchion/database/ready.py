@@ -39,10 +39,14 @@ class Ready:
             column.type.dialect_impl(dialect).result_processor(dialect, None)
             for column in statement.exported_columns
         )
-        return cls(str(compiled), names, compiled.params, made, tuple(columns))
+        own = {name: value for name, value in compiled.params.items() if not compiled.binds[name].required}
+        return cls(str(compiled), names, own, made, tuple(columns))
 
     def parameters(self, values: Mapping[str, Any]) -> list[Any]:
-        """Return what the driver takes. Raises what a type raises for a value that it cannot hold."""
+        """Return what the driver takes. Raises what a type raises for a value that it cannot hold.
+
+        KeyError for one that was not given, and is not the statement's own.
+        """
         given = {**self.own, **values}
         found = [given[name] for name in self.names]
         for place, process in self.processes:

@@ -19,7 +19,7 @@ from stanchion.caller import Caller
 from stanchion.database import Database
 from stanchion.database.changes import Change, append, trim, trim_past
 from stanchion.database.direct import Direct
-from stanchion.errors import DomainError
+from stanchion.errors import UnavailableError
 from stanchion.events import log as changes
 from stanchion.events.errors import FeedNotReadyError, PositionGoneError
 from stanchion.events.log import Position
@@ -103,6 +103,7 @@ class Events:
         self._running: asyncio.Task[None] | None = None
         self._followers = 0
         self._appended = 0
+        self._trimming: asyncio.Task[None] | None = None
 
     async def append(
         self,
@@ -140,22 +141,19 @@ class Events:
         if not _KIND.fullmatch(kind) or kind in _RESERVED:
             raise ValueError(f"{kind!r} is no kind of event: a small word, and none of {sorted(_RESERVED)}.")
         await append(session, topic, kind, changes, caller=caller)
-        if self._is_trim_due(len(changes)):
+        if self._count(len(changes)):
             await self._trim(session, at_once=max(_TRIMMED, 2 * len(changes)))
 
-    async def appended(self, direct: Direct) -> None:
+    def appended(self, direct: Direct) -> None:
         """Count an event that was written with its row, and has committed; once in a while, trim.
 
-        Nothing is raised: the row is there, and another trim will come.
+        Nobody waits for that: it is done in the background, one at a time.
         """
-        if self._is_trim_due(1):
-            try:
-                await trim_past(direct, max_age=self._max_age, max_count=self._max_count, at_once=_TRIMMED)
-            except DomainError as exc:
-                log.warning("not_trimmed", error=exc.code)
+        if self._count(1) and (self._trimming is None or self._trimming.done()):
+            self._trimming = self.database.background(self._trim_past(direct), name="stanchion.trim")
 
-    def _is_trim_due(self, more: int) -> bool:
-        """Count events that were written, and tell whoever writes one in so many that he is to trim."""
+    def _count(self, more: int) -> bool:
+        """Count events that were written; tell whether whoever has written these is to trim."""
         before, self._appended = self._appended, self._appended + more
         return before // _TRIM_EVERY != self._appended // _TRIM_EVERY
 
@@ -270,6 +268,16 @@ class Events:
         async with self.database.transaction() as session:
             trimmed = await self._trim(session)
         return 0.5 if trimmed == _TRIMMED else self._recheck
+
+    async def _trim_past(self, direct: Direct) -> None:
+        limits: dict[str, Any] = {"max_age": self._max_age, "max_count": self._max_count}
+        try:
+            if not await trim_past(direct, **limits, at_once=_TRIMMED):
+                await self._tend()  # a session tells what the database has against it
+        except UnavailableError as exc:  # another trim will come
+            log.warning("not_trimmed", error=exc.code)
+        except Exception as exc:
+            log.error("not_trimmed", exc_info=exc)
 
     async def _trim(self, session: AsyncSession, at_once: int = _TRIMMED) -> int:
         trimmed = await trim(session, max_age=self._max_age, max_count=self._max_count, at_once=at_once)

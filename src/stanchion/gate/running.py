@@ -1,5 +1,6 @@
 """The app as it runs: who may ask it, and what the journey through its resources met."""
 
+import secrets
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,8 @@ from stanchion.gate.sign_in import OTHERS_KEY, Identity, SignIn, is_usually_limi
 from stanchion.gate.subject import Document, Operation
 from stanchion.gate.values import Values
 
+_RUNS = 10**7
+"""Numbers with which a run may begin."""
 _BRIEF = 1.0
 """Seconds for which a stream is read, where only its beginning matters."""
 
@@ -29,7 +32,8 @@ class Running:
         printed: Callable[[], str] = str,
     ) -> None:
         self.document, self.live = document, live
-        self.values = Values(document)
+        # What an earlier run has left in the database has other numbers.
+        self.values = Values(document, first=1 + secrets.randbelow(_RUNS))
         self.printed = printed
         """What the app and its server have printed until now."""
         self.environment = environment

@@ -38,11 +38,14 @@ _FORMATS = {
 
 
 class Values:
-    """Makes values for one document; each call gives another, where the schema allows it."""
+    """Makes values for one document; each call gives another, where the schema allows it.
 
-    def __init__(self, document: Document) -> None:
+    Texts that are to be unique are numbered from `first`: whoever asks the same app again takes another.
+    """
+
+    def __init__(self, document: Document, first: int = 1) -> None:
         self._document = document
-        self._numbers = itertools.count(1)
+        self._texts, self._numbers = itertools.count(first), itertools.count(1)
         self.varied = False
         """No number is given twice, as no text is, where the schema allows it."""
 
@@ -94,7 +97,7 @@ class Values:
         return made
 
     def _string(self, schema: Mapping[str, Any], name: str, example: Any) -> str:
-        number = next(self._numbers)
+        number = next(self._texts)
         form = schema.get("format", "")
         if form == "uuid":
             return str(uuid.uuid5(uuid.NAMESPACE_URL, str(number)))
@@ -117,9 +120,9 @@ class Values:
         text = text.ljust(int(schema.get("minLength", 0)), "x")
         longest = schema.get("maxLength")
         if longest is not None and len(text) > longest:
-            # The number at the end is what makes it another.
+            # The number at the end is what makes it another; the last of its digits, most of all.
             tail = text.rpartition(" ")[2]
-            text = (text[: max(0, longest - len(tail))] + tail)[:longest]
+            text = (text[: max(0, longest - len(tail))] + tail)[-longest:] if longest else ""
         pattern = schema.get("pattern")
         return otherwise if pattern and not _matches(pattern, text) else text
 

@@ -72,7 +72,7 @@ class Inserter:
             return None
         if announcer is not None:
             direct.tell(TOPIC)
-            await announcer.events.appended(direct)
+            announcer.events.appended(direct)
         text, key, version, _ = rows[0]
         tell("created", table=self._table_name, id=key)
         return Made(text.encode(), key, version or 0)

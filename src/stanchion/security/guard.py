@@ -153,6 +153,7 @@ class KeyGuard:
         return keys.pop()
 
     async def _stored(self, credential: str, digested: str) -> ApiKey:
+        # Mostly it is known: then no coroutine is made to say so.
         key = self._keys.known(digested) or await self._keys.get(digested, partial(self._find, credential))
         if key is None or not key.is_active:
             self._unauthorized("This API key is not valid.", "key_not_valid", prefix=prefix(credential))
