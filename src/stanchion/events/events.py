@@ -103,7 +103,7 @@ class Events:
         self._running: asyncio.Task[None] | None = None
         self._followers = 0
         self._appended = 0
-        self._trimming: asyncio.Task[None] | None = None
+        self._is_trimming = False
 
     async def append(
         self,
@@ -149,8 +149,8 @@ class Events:
 
         Nobody waits for that: it is done in the background, one at a time.
         """
-        if self._count(1) and (self._trimming is None or self._trimming.done()):
-            self._trimming = self.database.background(self._trim_past(direct), name="stanchion.trim")
+        if self._count(1) and not self._is_trimming:
+            self.database.background(self._trim_past(direct), name="stanchion.trim")
 
     def _count(self, more: int) -> bool:
         """Count events that were written; tell whether whoever has written these is to trim."""
@@ -271,6 +271,7 @@ class Events:
 
     async def _trim_past(self, direct: Direct) -> None:
         limits: dict[str, Any] = {"max_age": self._max_age, "max_count": self._max_count}
+        self._is_trimming = True
         try:
             if not await trim_past(direct, **limits, at_once=_TRIMMED):
                 await self._tend()  # a session tells what the database has against it
@@ -278,6 +279,8 @@ class Events:
             log.warning("not_trimmed", error=exc.code)
         except Exception as exc:
             log.error("not_trimmed", exc_info=exc)
+        finally:
+            self._is_trimming = False
 
     async def _trim(self, session: AsyncSession, at_once: int = _TRIMMED) -> int:
         trimmed = await trim(session, max_age=self._max_age, max_count=self._max_count, at_once=at_once)
